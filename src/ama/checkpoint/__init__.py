@@ -1,0 +1,1 @@
+"""Reading, merging and writing checkpoints: streamed, checked beforehand, renamed into place."""
