@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# All checks and tests: bash scripts/run_tests.sh [--fast] [pytest arguments]; --fast leaves out the tests marked slow.
+source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+cd "$repo_root"
+
+pytest_args=()
+for argument in "$@"; do
+  if [[ "$argument" == --fast ]]; then
+    pytest_args+=(-m 'not slow')
+  else
+    pytest_args+=("$argument")
+  fi
+done
+
+./install.sh --dev
+activate_environment
+
+# -maxdepth: the data sets under data/ are no place to look for scripts.
+mapfile -t shell_files < <(find data scripts tests/scripts -maxdepth 2 -name '*.sh' -o -name '*.bash' -o -name '*.bats')
+shell_files+=(install.sh .ci/run)
+
+status=0
+summary=""
+# check NAME COMMAND...: run it, note how it went, go on.
+check() {
+  local name="$1" result=passed
+  shift
+  printf '\n== %s\n' "$name"
+  "$@" || result=FAILED status=1
+  summary+="${result}  ${name}"$'\n'
+}
+
+check 'ruff check' ruff check .
+check 'ruff format' ruff format --check .
+check mypy mypy
+check shellcheck shellcheck "${shell_files[@]}"
+check shfmt shfmt -i 2 -ci -d "${shell_files[@]}"
+check bats bats tests/scripts
+check pytest pytest "${pytest_args[@]}"
+
+printf '\n== summary\n%s' "$summary"
+exit "$status"

