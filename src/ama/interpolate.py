@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ama.checkpoint.ranks import Ranks
 from ama.checkpoint.schedule_file import read_schedule
-from ama.console import Parser, run, track_bytes
+from ama.console import Parser, positive_int, run, track_bytes
 from ama.console.run import USER_ERROR
 from ama.core.errors import UserError
 from ama.core.schedule import Schedule, Scope
@@ -43,9 +43,8 @@ def _parser() -> Parser:
     )
     add(
         "--scope",
-        type=Scope,
-        choices=list(Scope),
-        default=Scope.ALL,
+        choices=[str(scope) for scope in Scope],
+        default=str(Scope.ALL),
         help="linear: average linear maps only, take all else from before",
     )
     add("--out", required=True, metavar="DIR", help="folder to write; its name may hold a split tag")
@@ -77,7 +76,7 @@ def _parser() -> Parser:
         action="store_true",
         help="replace an earlier result at --out, once the new one is whole",
     )
-    add("--threads", type=int, help="threads that read, mix and write; by default one per core")
+    add("--threads", type=positive_int, help="threads that read, mix and write; by default one per core")
     add(
         "--dry_run",
         action="store_true",
@@ -88,21 +87,25 @@ def _parser() -> Parser:
 
 def main() -> int:
     """Read the command line and merge."""
-    arguments = _parser().parse_args()
-    check_tag(arguments.tag0, "--tag0")
-    check_tag(arguments.tag1, "--tag1")
-    alpha = None if arguments.alpha is None else parse_ratio(arguments.alpha, "--alpha")
-    out = Path(arguments.out).expanduser()
-
-    schedule = read_schedule(alpha, arguments.schedule, out.name, arguments.scope)
     ranks = Ranks()
     try:
+        with ranks.together():
+            arguments = _parser().parse_args()
+            out = Path(os.path.expanduser(arguments.out))
+            schedule = _schedule(arguments, out.name)
         _merge(arguments, schedule, out, ranks)
     except UserError:
         if ranks.rank == 0:
             raise
         return USER_ERROR
     return 0
+
+
+def _schedule(arguments: argparse.Namespace, save_name: str) -> Schedule:
+    check_tag(arguments.tag0, "--tag0")
+    check_tag(arguments.tag1, "--tag1")
+    alpha = None if arguments.alpha is None else parse_ratio(arguments.alpha, "--alpha")
+    return read_schedule(alpha, arguments.schedule, save_name, Scope(arguments.scope))
 
 
 def _merge(arguments: argparse.Namespace, schedule: Schedule, out: Path, ranks: Ranks) -> None:
@@ -115,14 +118,15 @@ def _merge(arguments: argparse.Namespace, schedule: Schedule, out: Path, ranks: 
     from ama.checkpoint.plan import plan_merge
     from ama.checkpoint.resolve import open_pair
 
-    max_shard_size = parse_size(arguments.max_shard_size)
-    revisions = (
-        arguments.before_revision or arguments.revision,
-        arguments.after_revision or arguments.revision,
-    )
-    before, after = open_pair(arguments.before, arguments.after, revisions)
-    dtype = getattr(torch, arguments.dtype) if arguments.dtype else None
-    plan = plan_merge(before, after, schedule, dtype, VocabularyMismatch(arguments.vocab_mismatch))
+    with ranks.together():
+        max_shard_size = parse_size(arguments.max_shard_size)
+        revisions = (
+            arguments.before_revision or arguments.revision,
+            arguments.after_revision or arguments.revision,
+        )
+        before, after = open_pair(arguments.before, arguments.after, revisions)
+        dtype = getattr(torch, arguments.dtype) if arguments.dtype else None
+        plan = plan_merge(before, after, schedule, dtype, VocabularyMismatch(arguments.vocab_mismatch))
     if ranks.rank == 0:
         _say(plan.notes)
     if arguments.dry_run:

@@ -12,7 +12,7 @@ from ama.checkpoint.merge import TensorHashes, write_shards
 from ama.checkpoint.plan import MergePlan
 from ama.checkpoint.ranks import Ranks
 from ama.checkpoint.record import write_record
-from ama.checkpoint.staging import check_target, staged_folder, staging_of
+from ama.checkpoint.staging import check_target, real_path, staged_folder, staging_of, writing
 from ama.core.errors import UserError
 
 
@@ -54,15 +54,16 @@ def write_average(
         UserError: the target can't be written, the disk is full, an input broken, or the result not finite.
     """
     notes: list[str] = []
+    inputs = [plan.before.folder, plan.after.folder]
     with ExitStack() as stack:
         with ranks.together():
             if ranks.rank == 0:
-                check_target(target, [plan.before.folder, plan.after.folder], overwrite=options.overwrite)
+                check_target(target, inputs, overwrite=options.overwrite)
                 _check_space(plan, target)
                 stack.enter_context(staged_folder(target))
         staging = staging_of(target)
         shards = lay_out(plan.tensors, options.max_shard_size)
-        with ranks.together():
+        with ranks.together(), writing(target):
             hashes = write_shards(
                 _share(shards, ranks),
                 staging,
@@ -71,9 +72,11 @@ def write_average(
                 on_bytes=on_bytes,
             )
         all_hashes = {name: value for part in ranks.gather(hashes) for name, value in part.items()}
-        with ranks.together():
+        with ranks.together(), writing(target):
             if ranks.rank == 0:
                 notes = _finish(plan, shards, all_hashes, staging, options)
+                # Somebody may have put something there in the meantime.
+                check_target(target, inputs, overwrite=options.overwrite)
     return notes
 
 
@@ -90,7 +93,7 @@ def _share(shards: tuple[Shard, ...], ranks: Ranks) -> list[Shard]:
 
 
 def _check_space(plan: MergePlan, target: Path) -> None:
-    parent = next(folder for folder in target.resolve().parents if folder.exists())
+    parent = next(folder for folder in real_path(target).parents if folder.exists())
     free = shutil.disk_usage(parent).free
     if plan.nbytes > free:
         raise UserError(

@@ -16,29 +16,46 @@ def read_index(path: Path) -> dict[str, StoredTensor]:
     Raises:
         UserError: not a zip archive of torch.save, code in its pickle, or a tensor that is not contiguous.
     """
-    if not zipfile.is_zipfile(path):
-        raise UserError(f"{path} is truncated or in the format of PyTorch before 1.6; save it as safetensors")
-    with zipfile.ZipFile(path) as archive:
-        packed = [
-            record.filename for record in archive.infolist() if record.compress_type != zipfile.ZIP_STORED
-        ]
+    try:
+        if not zipfile.is_zipfile(path):
+            raise UserError(
+                f"{path} is truncated or in the format of PyTorch before 1.6; save it as safetensors"
+            )
+        packed = _compressed_records(path)
+        tensors = {} if packed else torch.load(path, map_location="meta", weights_only=True)
+    except (OSError, UserError):
+        raise
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} holds more than tensors and was not loaded ({_reason(error)}); use safetensors"
+        ) from error
+    except Exception as error:
+        # What a damaged archive or pickle raises depends on its bytes: almost anything.
+        raise UserError(f"{path} is damaged ({_reason(error)}): download or save it again") from error
     if packed:
         raise UserError(f"{path} holds compressed records, '{packed[0]}' the first; save it with torch.save")
-    try:
-        tensors = torch.load(path, map_location="meta", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).partition("Unsupported")[2] or str(error)
-        raise UserError(
-            f"{path} holds more than tensors and was not loaded (unsupported{reason[:160]}); use safetensors"
-        ) from error
-    except RuntimeError as error:
-        raise UserError(f"{path} can't be read: {str(error).splitlines()[0]}") from error
     if not isinstance(tensors, dict) or not all(
-        isinstance(value, torch.Tensor) for value in tensors.values()
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in tensors.items()
     ):
         raise UserError(f"{path} is no state dict: it must map names to tensors")
     file = WeightFile(path)
     return {name: _entry(file, name, tensor) for name, tensor in tensors.items()}
+
+
+def _compressed_records(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        return [
+            record.filename for record in archive.infolist() if record.compress_type != zipfile.ZIP_STORED
+        ]
+
+
+def _reason(error: Exception) -> str:
+    """Return in one line what torch says, without its advice to load the file all the same."""
+    lines = str(error).partition("\n\nCheck the documentation")[0].strip().splitlines() or [
+        type(error).__name__
+    ]
+    line = lines[-1 if isinstance(error, pickle.UnpicklingError) else 0]
+    return line.strip().removeprefix("WeightsUnpickler error: ").partition(" Please ")[0][:160]
 
 
 def _entry(file: WeightFile, name: str, tensor: torch.Tensor) -> StoredTensor:

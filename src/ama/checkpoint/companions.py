@@ -9,7 +9,7 @@ from ama.checkpoint.plan import MergePlan
 
 _CONFIGS = ("generation_config.json",)
 _TOKENIZER = (
-    "tokenizer*",
+    "tokenizer*.json",
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.*",
@@ -17,7 +17,9 @@ _TOKENIZER = (
     "*.model",
     "*.tiktoken",
     "chat_template*",
+    "additional_chat_templates",
 )
+_CODE = ("*.py",)
 
 
 def copy_companions(plan: MergePlan, folder: Path, *, trust_remote_code: bool) -> list[str]:
@@ -26,7 +28,7 @@ def copy_companions(plan: MergePlan, folder: Path, *, trust_remote_code: bool) -
     Args:
         plan: the merge.
         folder: where the weights lie.
-        trust_remote_code: copy the Python files that config.json names in auto_map as well.
+        trust_remote_code: copy the models' Python files, which auto_map names in config.json, as well.
 
     Returns:
         Notes for the user.
@@ -41,7 +43,7 @@ def copy_companions(plan: MergePlan, folder: Path, *, trust_remote_code: bool) -
         notes.append("after has no tokenizer: before's is copied")
         _copy(before, _TOKENIZER, folder)
     if trust_remote_code:
-        _copy(after, ("*.py",), folder)
+        _copy(after if _matching(after, _CODE) else before, _CODE, folder)
     elif "auto_map" in plan.config:
         notes.append(
             "config.json names code of its own (auto_map): copy it with --trust_remote_code if you trust it"

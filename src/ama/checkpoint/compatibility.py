@@ -40,7 +40,7 @@ class VocabularyMismatch(StrEnum):
 def check_configs(before: Checkpoint, after: Checkpoint) -> None:
     """Raise UserError if either configuration is quantised, or if they describe different architectures."""
     for model in (before, after):
-        if "quantization_config" in model.config:
+        if model.config.get("quantization_config"):
             raise UserError(
                 f"{model.label} is quantised (quantization_config in its config.json): give full weights"
             )

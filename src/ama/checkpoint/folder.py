@@ -1,12 +1,12 @@
 """A checkpoint folder: its configuration and where each of its tensors lies."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ama.checkpoint.bin_file import read_index
+from ama.checkpoint.json_text import parse_object
 from ama.checkpoint.safetensors_file import read_header
 from ama.checkpoint.tensors import Source, StoredTensor
 from ama.core.errors import UserError
@@ -41,23 +41,31 @@ class Checkpoint:
         Raises:
             UserError: config.json states none.
         """
-        for key in _DEPTH_KEYS:
-            if key in self.config:
-                return int(self.config[key])
-        raise UserError(
-            f"{self.folder / 'config.json'} states no number of layers (none of {', '.join(_DEPTH_KEYS)})"
-        )
+        path = self.folder / "config.json"
+        key = next((key for key in _DEPTH_KEYS if key in self.config), None)
+        if key is None:
+            raise UserError(f"{path} states no number of layers (none of {', '.join(_DEPTH_KEYS)})")
+        layers = self.config[key]
+        if type(layers) is not int or layers < 1:
+            raise UserError(f"{path}: {key} is {layers!r}, which is no number of layers")
+        return layers
 
 
 def read_checkpoint(folder: Path, label: str, revision: str | None = None) -> Checkpoint:
     """Open a checkpoint folder without reading its weights.
 
     Raises:
-        UserError: no config.json, no weights, a missing shard, a broken or unsafe file.
+        UserError: no config.json, no weights, a missing shard, an empty tensor, a broken or unsafe file.
     """
     config = read_json(folder / "config.json")
     found = read_weights(folder, "model.safetensors", "pytorch_model.bin")
     tensors = {name: tensor for name, tensor in found.items() if not is_derived_buffer(name)}
+    for name, tensor in tensors.items():
+        if not tensor.nbytes:
+            raise UserError(
+                f"tensor '{name}' of {label} is empty, {list(tensor.shape)}: it was saved without its data, "
+                "as by one rank of ZeRO-3; save the model again"
+            )
     return Checkpoint(folder, label, config, tensors, revision)
 
 
@@ -85,24 +93,27 @@ def read_json(path: Path) -> dict[str, Any]:
         UserError: the file is missing or holds no JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return parse_object(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path} is missing: give a folder that save_pretrained wrote, or a hub id") from None
     except ValueError as error:
-        raise UserError(f"{path} is no JSON file: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no JSON object")
-    return content
+        raise UserError(f"{path} holds no JSON object ({error}): save or download it again") from error
 
 
 def _read_shards(index: Path, read: _Reader) -> dict[str, StoredTensor]:
     weight_map = read_json(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise UserError(f"{index} holds no 'weight_map'")
+    if (
+        not isinstance(weight_map, dict)
+        or not weight_map
+        or not all(isinstance(shard, str) for shard in weight_map.values())
+    ):
+        raise UserError(f"{index} holds no 'weight_map' from tensor names to files: download it again")
     shards: dict[str, dict[str, StoredTensor]] = {}
-    for shard in dict.fromkeys(map(str, weight_map.values())):
-        if Path(shard).name != shard or shard in (".", ".."):
-            raise UserError(f"{index} names '{shard}', which is not a file of its own folder")
+    for shard in dict.fromkeys(weight_map.values()):
+        if Path(shard).name != shard or shard in ("", ".", ".."):
+            raise UserError(
+                f"{index} names '{shard}', which is not a file of its own folder: correct the name"
+            )
         if not (index.parent / shard).is_file():
             raise UserError(
                 f"{index.parent / shard} is missing, though {index.name} names it: download it again"
@@ -110,5 +121,8 @@ def _read_shards(index: Path, read: _Reader) -> dict[str, StoredTensor]:
         shards[shard] = read(index.parent / shard)
     missing = [name for name, shard in weight_map.items() if name not in shards[shard]]
     if missing:
-        raise UserError(f"tensor '{missing[0]}' is not in {weight_map[missing[0]]}, though {index} says so")
+        raise UserError(
+            f"tensor '{missing[0]}' is not in {weight_map[missing[0]]}, though {index} says so: "
+            "download both again"
+        )
     return {name: shards[shard][name] for name, shard in weight_map.items()}

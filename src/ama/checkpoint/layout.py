@@ -17,6 +17,7 @@ _UNITS = {
     "KIB": 2**10,
     "MIB": 2**20,
     "GIB": 2**30,
+    "TIB": 2**40,
 }
 INDEX_NAME = "model.safetensors.index.json"
 
@@ -45,7 +46,7 @@ def parse_size(text: str) -> int:
     Raises:
         UserError: no positive number with a unit.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?B)", text.strip().upper())
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?)\s*([KMGT]?I?B)", text.strip().upper())
     size = int(float(match[1]) * _UNITS.get(match[2], 0)) if match else 0
     if size <= 0:
         raise UserError(f"--max_shard_size '{text}' is no size: write it as 5GB, 500MB or 2GiB")

@@ -1,6 +1,5 @@
 """The streaming merge: read rows of both models, mix, check, hash, write; threads overlap the four."""
 
-import errno
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +67,8 @@ def write_shards(
         The hashes of each tensor, by name.
 
     Raises:
-        UserError: a non-finite result, a truncated input, or a disk that is full.
+        UserError: a non-finite result, or an input that can't be read.
+        OSError: the result can't be written.
     """
     buffers = _Buffers()
     hashes: dict[str, TensorHashes] = {}
@@ -77,8 +77,8 @@ def write_shards(
         hashes[tensor.site.name] = _merge_tensor(tensor, writer, buffers, allow_nonfinite, on_bytes)
         writer.finish_tensor()
 
-    with _one_torch_thread(), _disk_errors(folder), ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(threads))
+    with _one_torch_thread(), ExitStack() as stack:
+        pool = ThreadPoolExecutor(threads)
         jobs: list[Future[None]] = []
         for shard in shards:
             writer = ShardWriter(
@@ -87,6 +87,8 @@ def write_shards(
             stack.callback(writer.close)
             largest_first = sorted(shard.tensors, key=lambda tensor: -tensor.nbytes)
             jobs += [pool.submit(merge_one, tensor, writer) for tensor in largest_first]
+        # Called before the writers are closed, also when the wait is interrupted.
+        stack.callback(pool.shutdown, cancel_futures=True)
         wait(jobs, return_when=FIRST_EXCEPTION)
         pool.shutdown(cancel_futures=True)
         for job in jobs:
@@ -116,8 +118,8 @@ def _merge_tensor(
             merged.copy_(max(values, key=torch.Tensor.numel))
         if not allow_nonfinite and tensor.dtype.is_floating_point and not all_finite(merged):
             raise UserError(
-                f"tensor '{tensor.site.name}' of the result is not finite: look for NaN or infinity "
-                "in the inputs, or write it all the same with --allow_nonfinite"
+                f"tensor '{tensor.site.name}' of the result is not finite: look for NaN, infinity or values "
+                f"beyond {str(tensor.dtype).removeprefix('torch.')} in the inputs, or give --allow_nonfinite"
             )
         data = memoryview(buffers.merged)[: count * tensor.dtype.itemsize]
         writer.write(tensor.site.name, data, start * row_length(tensor.shape) * tensor.dtype.itemsize)
@@ -157,15 +159,3 @@ def _one_torch_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-@contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise UserError(
-            f"the disk of {folder.parent} is full ({error.strerror}): free space or choose another output"
-        ) from error

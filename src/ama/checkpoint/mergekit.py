@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ama.checkpoint.folder import Checkpoint
 from ama.checkpoint.plan import MergePlan
 from ama.checkpoint.tensors import LowRankTensor
 
@@ -16,25 +17,26 @@ def mergekit_yaml(plan: MergePlan) -> str | None:
 
     dtypes = {tensor.dtype for tensor in plan.tensors}
     resized = any(tensor.before.shape != tensor.after.shape for tensor in plan.tensors)
-    if (
-        len(dtypes) > 1
-        or resized
-        or set(plan.before.tensors) != {tensor.site.name for tensor in plan.tensors}
-    ):
+    untied = any(len(set(model.tensors.values())) < len(model.tensors) for model in (plan.before, plan.after))
+    if len(dtypes) > 1 or resized or untied:
         return None
     ratios = _ratios_by_filter(plan)
-    after = plan.after.label
+    before, after = _reference(plan.before), _reference(plan.after)
     if any(isinstance(tensor.after, LowRankTensor) for tensor in plan.tensors):
-        after = f"{plan.before.label}+{after}"
+        after = f"{before}+{after}"
     recipe = {
         "merge_method": "linear",
         "dtype": str(dtypes.pop()).removeprefix("torch."),
         "models": [
-            {"model": plan.before.label, "parameters": {"weight": _setting(ratios)}},
+            {"model": before, "parameters": {"weight": _setting(ratios)}},
             {"model": after, "parameters": {"weight": _setting({n: 1 - r for n, r in ratios.items()})}},
         ],
     }
     return str(yaml.safe_dump(recipe, sort_keys=False, width=1000))
+
+
+def _reference(model: Checkpoint) -> str:
+    return model.label if model.revision is None else f"{model.label}@{model.revision}"
 
 
 def _ratios_by_filter(plan: MergePlan) -> dict[str, float]:

@@ -48,7 +48,7 @@ class PlannedTensor:
     @property
     def rows(self) -> int:
         """Rows of the result, in the sense of `row_length`."""
-        return math.prod(self.shape) // row_length(self.shape) if math.prod(self.shape) else 0
+        return math.prod(self.shape) // row_length(self.shape)
 
     @property
     def common_rows(self) -> int:
@@ -169,7 +169,7 @@ def _merged_config(after: Checkpoint, tensors: tuple[PlannedTensor, ...]) -> dic
     key = "torch_dtype" if "torch_dtype" in config else "dtype"
     if len(dtypes) == 1:
         config[key] = str(dtypes.pop()).removeprefix("torch.")
-    rows = {tensor.shape[0] for tensor in tensors if is_token_table(tensor.site.name)}
+    rows = {tensor.shape[0] for tensor in tensors if is_token_table(tensor.site.name) and tensor.shape}
     if "vocab_size" in config and len(rows) == 1:
         config["vocab_size"] = rows.pop()
     return config

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from ama.core.errors import UserError
+from ama.core.errors import UserError, os_error_text
 
 _LAUNCHED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")
 T = TypeVar("T")
@@ -37,12 +37,19 @@ class Ranks:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Run a block on every rank and wait for all; a UserError on one is raised on every rank."""
+        """Run a block on every rank and wait for all; a UserError or OSError on one is a UserError on all.
+
+        Without it a rank would wait for ever for one that has failed. SystemExit, as of --help, goes through.
+        """
         message = None
         try:
             yield
+        except SystemExit:
+            raise
         except UserError as error:
             message = str(error)
+        except OSError as error:
+            message = os_error_text(error)
         except BaseException:
             if self.size == 1:
                 raise

@@ -3,6 +3,7 @@
 import json
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -42,7 +43,7 @@ def write_record(plan: MergePlan, hashes: Mapping[str, TensorHashes], folder: Pa
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
     }
     (folder / RECORD_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_model_card(plan), encoding="utf-8")
+    (folder / "README.md").write_text(_model_card(plan), encoding="utf-8", errors="backslashreplace")
     recipe = mergekit_yaml(plan)
     if recipe is not None:
         (folder / "mergekit.yaml").write_text(recipe, encoding="utf-8")
@@ -84,9 +85,10 @@ def digest(plan: MergePlan, hashes: Mapping[str, str]) -> str:
 def commit() -> str | None:
     """Return the git commit of the running code, None where it was not installed from a clone."""
     root = Path(__file__).parent
-    done = subprocess.run(
-        ["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
+    git = shutil.which("git")
+    if git is None:
+        return None
+    done = subprocess.run([git, "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else None
 
 

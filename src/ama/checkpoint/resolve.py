@@ -1,6 +1,10 @@
 """From what the user typed, a folder, a hub id or a LoRA adapter, to a checkpoint that can be read."""
 
+import os
 import re
+import sys
+from contextlib import nullcontext
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ama.checkpoint.adapter import apply_adapter, is_adapter
@@ -8,7 +12,9 @@ from ama.checkpoint.folder import Checkpoint, read_checkpoint
 from ama.core.errors import UserError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_COMPANIONS = ["*.json", "*.model", "*.txt", "*.jinja", "*.py"]
+_COMPANIONS = ("*.json", "*.model", "*.tiktoken", "*.txt", "*.jinja", "*.py")
+_SAFETENSORS = ("model.safetensors", "model-*.safetensors", "adapter_model.safetensors")
+_BIN = ("pytorch_model.bin", "pytorch_model-*.bin", "adapter_model.bin")
 
 
 def open_pair(
@@ -43,7 +49,7 @@ def locate(source: str, revision: str | None) -> tuple[Path, str | None]:
     Raises:
         UserError: neither a folder nor a hub id that can be fetched.
     """
-    folder = Path(source).expanduser()
+    folder = Path(os.path.expanduser(source))
     if folder.is_dir():
         return folder, None
     if folder.exists():
@@ -55,19 +61,39 @@ def locate(source: str, revision: str | None) -> tuple[Path, str | None]:
 
 
 def _download(repo: str, revision: str | None) -> Path:
-    from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    """Fetch what a merge needs, from the cache where the hub can't be asked: safetensors, else .bin files."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     try:
-        if constants.HF_HUB_OFFLINE:
-            return Path(snapshot_download(repo, revision=revision, local_files_only=True))
-        files = HfApi().list_repo_files(repo, revision=revision)
-        kind = "*.safetensors" if any(name.endswith(".safetensors") for name in files) else "*.bin"
-        wanted = [*_COMPANIONS, kind]
-        return Path(
-            snapshot_download(repo, revision=revision, allow_patterns=wanted, ignore_patterns=["*/*"])
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError) as error:
+        for weights in (_SAFETENSORS, _BIN):
+            wanted = [*_COMPANIONS, *weights]
+            with nullcontext() if sys.stderr.isatty() else disable_progress_bars():
+                folder = snapshot_download(
+                    repo, revision=revision, allow_patterns=wanted, ignore_patterns=["*/*"]
+                )
+            # The second look is at the same commit, whatever has been pushed since.
+            revision = Path(folder).name
+            if any(fnmatchcase(name, pattern) for name in os.listdir(folder) for pattern in weights):
+                break
+    except Exception as error:  # The hub's client lets through errors of its HTTP library and of its storage.
         where = f"{repo} at revision {revision}" if revision else repo
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise UserError(f"{where} is neither a local folder nor to be had from the hub: {reason}") from error
+        raise UserError(
+            f"{where} is no local folder, and not to be had from the hub: {_why(error)}"
+        ) from error
+    return Path(folder)
+
+
+def _why(error: Exception) -> str:
+    from huggingface_hub import constants, errors
+
+    if isinstance(error, errors.GatedRepoError):
+        return "it is gated; ask for access on its page, then log in with `hf auth login`"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return "there is none of this name, or it is private; check the name or log in with `hf auth login`"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return "it has no such branch, tag or commit"
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub can't be reached"
+        return f"{offline}, and the cache does not hold all of it"
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 
+from ama.checkpoint.json_text import parse_object
 from ama.checkpoint.tensors import StoredTensor, WeightFile
 from ama.core.errors import UserError
 
 _LENGTH_BYTES = 8
 _MAX_HEADER = 100_000_000
+_MAX_NUMBER = 2**63 - 1
 _ALIGNMENT = 8
 _DTYPES = {
     "F64": torch.float64,
@@ -46,30 +48,53 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         if len(prefix) < _LENGTH_BYTES or length > min(size - _LENGTH_BYTES, _MAX_HEADER):
             raise _broken(path, f"its header claims {length} bytes, the file has {size}")
         try:
-            header = json.loads(stream.read(length))
+            header = parse_object(stream.read(length), unique_keys=True)
         except ValueError as error:
-            raise _broken(path, f"its header is no JSON ({error})") from error
-    if not isinstance(header, dict):
-        raise _broken(path, "its header is no JSON object")
+            raise _broken(path, f"its header is no JSON object ({error})") from error
     header.pop("__metadata__", None)
     file = WeightFile(path)
     start = _LENGTH_BYTES + length
-    return {name: _entry(file, name, entry, start, size) for name, entry in header.items()}
+    tensors = {name: _entry(file, name, entry, start) for name, entry in header.items()}
+    _check_coverage(path, tensors, start, size)
+    return tensors
 
 
-def _entry(file: WeightFile, name: str, entry: Any, data_start: int, file_size: int) -> StoredTensor:
+def _entry(file: WeightFile, name: str, entry: Any, data_start: int) -> StoredTensor:
     try:
-        dtype = _DTYPES[entry["dtype"]]
-        shape = tuple(int(length) for length in entry["shape"])
-        begin, end = (int(offset) for offset in entry["data_offsets"])
+        code = entry["dtype"]
+        shape = _whole_numbers(entry["shape"])
+        begin, end = _whole_numbers(entry["data_offsets"])
     except (KeyError, TypeError, ValueError) as error:
         raise _broken(file.path, f"tensor '{name}' is described as {json.dumps(entry)[:120]}") from error
-    tensor = StoredTensor(file, data_start + begin, shape, dtype)
-    if min(shape, default=0) < 0 or begin < 0 or end - begin != tensor.nbytes:
-        raise _broken(file.path, f"tensor '{name}' {list(shape)} {entry['dtype']} claims {end - begin} bytes")
-    if data_start + end > file_size:
-        raise _broken(file.path, f"tensor '{name}' ends at byte {data_start + end}, the file at {file_size}")
+    if not isinstance(code, str) or code not in _DTYPES:
+        raise UserError(
+            f"tensor '{name}' in {file.path} has dtype {code}, which ama can't read: "
+            "give bfloat16, float16 or float32 weights"
+        )
+    tensor = StoredTensor(file, data_start + begin, shape, _DTYPES[code])
+    if end - begin != tensor.nbytes:
+        raise _broken(file.path, f"tensor '{name}' {list(shape)} {code} claims {end - begin} bytes")
     return tensor
+
+
+def _whole_numbers(values: Any) -> tuple[int, ...]:
+    if not all(type(value) is int and 0 <= value <= _MAX_NUMBER for value in values):
+        raise ValueError
+    return tuple(values)
+
+
+def _check_coverage(path: Path, tensors: Mapping[str, StoredTensor], start: int, size: int) -> None:
+    """Raise UserError unless the tensors cover the data without overlap, gap or rest, as the format asks."""
+    position = start
+    for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].offset, item[1].nbytes)):
+        if tensor.offset != position:
+            raise _broken(
+                path,
+                f"tensor '{name}' begins at byte {tensor.offset}, but the data before it end at {position}",
+            )
+        position += tensor.nbytes
+    if position != size:
+        raise _broken(path, f"its tensors end at byte {position}, the file at {size}")
 
 
 def _broken(path: Path, what: str) -> UserError:
@@ -77,19 +102,24 @@ def _broken(path: Path, what: str) -> UserError:
 
 
 class ShardWriter:
-    """A safetensors file whose tensors are filled in any order, from any thread."""
+    """A safetensors file whose tensors are filled in any order, from any thread.
+
+    It is open from its first tensor to its last: a result may have more files than a process may have open.
+    """
 
     def __init__(self, path: Path, tensors: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]) -> None:
-        """Create the file at its full size, with its header.
+        """Lay out the file; nothing is written yet.
 
         Args:
             path: the new file.
             tensors: dtype and shape of each tensor. Wider dtypes go first, so that every tensor is aligned.
         """
         header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+        self._path = path
         self._begin: dict[str, int] = {}
         self._unfinished = len(tensors)
         self._lock = threading.Lock()
+        self._descriptor: int | None = None
         end = 0
         for name, (dtype, shape) in sorted(tensors.items(), key=lambda item: (-item[1][0].itemsize, item[0])):
             begin, end = end, end + math.prod(shape) * dtype.itemsize
@@ -97,14 +127,12 @@ class ShardWriter:
             self._begin[name] = begin
         text = json.dumps(header, separators=(",", ":")).encode()
         text += b" " * (-len(text) % _ALIGNMENT)
-        self._data_start = _LENGTH_BYTES + len(text)
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        os.ftruncate(self._descriptor, self._data_start + end)
-        self._write_all(memoryview(len(text).to_bytes(_LENGTH_BYTES, "little") + text), 0)
+        self._head = len(text).to_bytes(_LENGTH_BYTES, "little") + text
+        self._size = len(self._head) + end
 
     def write(self, name: str, data: memoryview, offset: int) -> None:
         """Write bytes of a tensor, `offset` bytes from its beginning."""
-        self._write_all(data, self._data_start + self._begin[name] + offset)
+        _write_all(self._open(), data, len(self._head) + self._begin[name] + offset)
 
     def finish_tensor(self) -> None:
         """Say that one more tensor is written; the last one waits until the file is on the disk."""
@@ -112,13 +140,27 @@ class ShardWriter:
             self._unfinished -= 1
             last = self._unfinished == 0
         if last:
-            os.fsync(self._descriptor)
+            os.fsync(self._open())
+            self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
+        """Close the file if it is open."""
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
 
-    def _write_all(self, data: memoryview, position: int) -> None:
-        done = 0
-        while done < len(data):
-            done += os.pwrite(self._descriptor, data[done:], position + done)
+    def _open(self) -> int:
+        """Return the file's descriptor; the first call creates it at its full size, with its header."""
+        with self._lock:
+            if self._descriptor is None:
+                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+                os.ftruncate(self._descriptor, self._size)
+                _write_all(self._descriptor, memoryview(self._head), 0)
+            return self._descriptor
+
+
+def _write_all(descriptor: int, data: memoryview, position: int) -> None:
+    done = 0
+    while done < len(data):
+        done += os.pwrite(descriptor, data[done:], position + done)

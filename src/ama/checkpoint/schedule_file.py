@@ -1,5 +1,6 @@
 """Where a schedule comes from: a ratio, a split tag, the save name, or a YAML file."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,28 +35,22 @@ def read_schedule(alpha: float | None, text: str | None, save_name: str, scope: 
 
 
 def _from_text(text: str, alpha: float | None, scope: Scope) -> Schedule:
-    if text.startswith("split"):
-        schedule = parse_split_tag(text, _given(alpha))
-        return Schedule(schedule.ratio, schedule.pivots, schedule.ratios, schedule.lm_head, scope=scope)
-    path = Path(text)
-    if path.suffix not in (".yaml", ".yml"):
+    path = Path(os.path.expanduser(text))
+    if path.suffix in (".yaml", ".yml"):
+        return _from_yaml(path, alpha, scope)
+    if not text.startswith("split"):
         raise UserError(
             f"--schedule '{text}' is neither a split tag such as split|10#20|0.4|0.3|0.2 nor a .yaml file"
         )
-    return _from_yaml(path, alpha, scope)
+    schedule = parse_split_tag(text, _given(alpha))
+    return Schedule(schedule.ratio, schedule.pivots, schedule.ratios, schedule.lm_head, scope=scope)
 
 
 def _from_yaml(path: Path, alpha: float | None, scope: Scope) -> Schedule:
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
-        raise UserError(f"schedule {path} can't be read: {reason}") from error
-    if not isinstance(content, dict) or not content.keys() <= _KEYS:
-        unknown = sorted(map(str, content.keys() - _KEYS)) if isinstance(content, dict) else "no mapping"
-        raise UserError(f"schedule {path}: {unknown} is not among its keys {sorted(_KEYS)}")
+    content = _read_mapping(path)
+    unknown = sorted(map(str, content.keys() - _KEYS))
+    if unknown:
+        raise UserError(f"schedule {path}: '{unknown[0]}' is not among its keys {', '.join(sorted(_KEYS))}")
     ratio = _number(content, "ratio", path)
     if ratio is None:
         ratio = _given(alpha)
@@ -74,6 +69,21 @@ def _from_yaml(path: Path, alpha: float | None, scope: Scope) -> Schedule:
         raise UserError(str(error) if str(path) in str(error) else f"schedule {path}: {error}") from error
 
 
+def _read_mapping(path: Path) -> dict[Any, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"schedule {path} can't be read: {error.strerror}") from error
+    # yaml leaves dates that don't exist and deep nesting to Python.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"schedule {path} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"schedule {path} holds no mapping: write keys such as ratio: 0.3")
+    return content
+
+
 def _given(alpha: float | None) -> float:
     if alpha is None:
         raise UserError("no ratio given: say --alpha 0.3, the weight of the model before RLHF")
@@ -86,7 +96,7 @@ def _number(content: Mapping[str, Any], key: str, path: Path) -> float | None:
 
 
 def _list(content: Mapping[str, Any], key: str, path: Path) -> list[Any]:
-    value = content.get(key) or []
+    value = content.get(key, [])
     if not isinstance(value, list):
         raise UserError(f"schedule {path}: {key} is {value!r}; write a list, such as [10, 20]")
     return value
@@ -99,7 +109,7 @@ def _pivot(value: object, path: Path) -> int:
 
 
 def _modules(content: Mapping[str, Any], path: Path) -> dict[str, float]:
-    modules = content.get("modules") or {}
+    modules = content.get("modules", {})
     if not isinstance(modules, dict):
         raise UserError(f"schedule {path}: modules is {modules!r}; map module names or patterns to ratios")
     return {str(name): parse_ratio(str(ratio), f"schedule {path}, {name}") for name, ratio in modules.items()}

@@ -1,18 +1,21 @@
 """A folder that appears under its name only when it is whole: staged beside the target, then renamed."""
 
 import ctypes
+import errno
 import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from ama.core.errors import UserError
+from ama.core.errors import UserError, os_error_text
 
 RECORD_NAME = "ama_merge.json"
 _CURRENT_FOLDER = -100
 _EXCHANGE = 2
+# What a file system without locks answers: then one target must not be written twice at a time.
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)
 
 
 def check_target(target: Path, inputs: list[Path], *, overwrite: bool) -> None:
@@ -21,13 +24,13 @@ def check_target(target: Path, inputs: list[Path], *, overwrite: bool) -> None:
     Raises:
         UserError: it exists and `overwrite` is off or it is no result of ama, or it overlaps an input folder.
     """
-    place = target.resolve()
-    for folder in (source.resolve() for source in inputs):
+    place = real_path(target)
+    for folder in map(real_path, inputs):
         if place == folder or folder in place.parents:
             raise UserError(f"output {target} lies in the input folder {folder}: choose a folder outside it")
         if place in folder.parents:
             raise UserError(f"the input folder {folder} lies in the output {target}: choose another output")
-    if not target.exists():
+    if not os.path.lexists(place):
         return
     if not overwrite:
         raise UserError(f"output {target} exists already: choose another, or replace it with --overwrite")
@@ -37,9 +40,26 @@ def check_target(target: Path, inputs: list[Path], *, overwrite: bool) -> None:
         )
 
 
+def real_path(path: Path) -> Path:
+    """Return the absolute path without symlinks; unlike Path.resolve it lets a loop of them stand."""
+    return Path(os.path.realpath(path))
+
+
 def staging_of(target: Path) -> Path:
-    """Return the folder beside `target` in which it is made."""
-    return target.parent / f".{target.name}.ama-staging"
+    """Return the folder beside `target`, links followed, in which it is made."""
+    place = real_path(target)
+    return place.parent / f".{place.name}.ama-staging"
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Turn what the system refuses while `target` is written into a UserError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"output {target} can't be written: {os_error_text(error)}; free space or choose another output"
+        ) from error
 
 
 @contextmanager
@@ -50,48 +70,75 @@ def staged_folder(target: Path) -> Iterator[None]:
     step and then deleted. On an error nothing is left and `target` is untouched.
 
     Raises:
-        UserError: another process is writing the same target, or the folder can't be made.
+        UserError: another process is writing the same target, or the folder can't be made or moved.
     """
-    staging = staging_of(target)
-    lock = _claim(staging, target)
-    try:
-        yield
-        _sync_folder(staging)
-        _move_into_place(staging, target)
-        _sync_folder(target.parent)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        os.close(lock)
+    staging, place = staging_of(target), real_path(target)
+    with ExitStack() as locks:
+        with writing(target):
+            staging.mkdir(parents=True, exist_ok=True)
+            if not _lock(staging, locks):
+                raise UserError(f"another process is writing {target}: wait for it, or choose another output")
+        try:
+            with writing(target):
+                _clear(staging, place)
+            yield
+            with writing(target):
+                _sync(staging)
+                _move_into_place(staging, place, locks)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
 
 
-def _claim(staging: Path, target: Path) -> int:
+def _lock(folder: Path, locks: ExitStack) -> bool:
+    """Lock a folder until `locks` ends; return False if another process holds it or has just moved it."""
     try:
-        staging.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(staging, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(f"output {target} can't be written: {error.strerror}: {error.filename}") from error
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        locks.callback(os.close, descriptor)
+        _flock(descriptor)
+        return os.path.samestat(os.fstat(descriptor), os.stat(folder))
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def _flock(descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.path.samestat(os.fstat(descriptor), os.stat(staging)):
-            raise FileNotFoundError
-        for entry in staging.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    except (BlockingIOError, FileNotFoundError):
-        os.close(descriptor)
-        raise UserError(
-            f"another process is writing {target}: wait for it, or choose another output"
-        ) from None
-    return descriptor
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
 
 
-def _move_into_place(staging: Path, target: Path) -> None:
-    if not target.exists():
-        staging.rename(target)
-    elif not _exchange(staging, target):
-        old = target.parent / f".{target.name}.ama-old"
-        target.rename(old)
-        staging.rename(target)
+def _clear(staging: Path, place: Path) -> None:
+    """Remove what a killed run left, and put back an old result that it had moved aside."""
+    for entry in staging.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    old = _old_of(place)
+    if old.exists() and not place.exists():
+        old.rename(place)
+    elif old.exists():
         shutil.rmtree(old)
+
+
+def _move_into_place(staging: Path, place: Path, locks: ExitStack) -> None:
+    if not place.exists():
+        staging.rename(place)
+        _sync_one(place.parent)
+        return
+    # The old result is deleted under the staging folder's name, which no other process may claim till then.
+    _lock(place, locks)
+    old = staging
+    if not _exchange(staging, place):
+        old = _old_of(place)
+        place.rename(old)
+        staging.rename(place)
+    _sync_one(place.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _old_of(place: Path) -> Path:
+    """Return where an old result stands aside for the moment in which it is replaced."""
+    return place.parent / f".{place.name}.ama-old"
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -103,8 +150,20 @@ def _exchange(one: Path, other: Path) -> bool:
     return bool(status == 0)
 
 
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
+def _sync(folder: Path) -> None:
+    """Wait until a folder and all in it are on the disk."""
+    for path in folder.rglob("*"):
+        _sync_one(path)
+    _sync_one(folder)
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems can't sync a folder.
+        if error.errno not in (errno.EINVAL, errno.EBADF):
+            raise
+    finally:
         os.close(descriptor)

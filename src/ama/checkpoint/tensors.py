@@ -2,6 +2,8 @@
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,22 +24,31 @@ class WeightFile:
 
     @cached_property
     def _descriptor(self) -> int:
-        return os.open(self.path, os.O_RDONLY)
+        with self._errors():
+            return os.open(self.path, os.O_RDONLY)
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill `buffer` with the bytes from `offset` on.
 
         Raises:
-            UserError: the file ends before the buffer is full.
+            UserError: the file can't be read, or ends before the buffer is full.
         """
         done = 0
         while done < len(buffer):
-            count = os.preadv(self._descriptor, [buffer[done:]], offset + done)
+            with self._errors():
+                count = os.preadv(self._descriptor, [buffer[done:]], offset + done)
             if count == 0:
                 raise UserError(
                     f"{self.path} ends within a tensor, at byte {offset + done}: download it again"
                 )
             done += count
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(f"{self.path} can't be read: {error.strerror}") from error
 
     def close(self) -> None:
         """Close the file if it was opened."""

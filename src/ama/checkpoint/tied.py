@@ -1,5 +1,6 @@
 """Tied embeddings: token table and head in one tensor, which a checkpoint stores once, twice or untied."""
 
+import math
 from dataclasses import replace
 
 import torch
@@ -34,13 +35,15 @@ def untie(before: Checkpoint, after: Checkpoint) -> tuple[Checkpoint, Checkpoint
 
 
 def _without_repeated_head(model: Checkpoint) -> Checkpoint:
+    # Without the setting the model's class decides, which differs between families: then the weights do.
     head, table = find_head(model.tensors), find_token_embedding(model.tensors)
-    if head is None or table is None or not model.config.get("tie_word_embeddings"):
+    if head is None or table is None or model.config.get("tie_word_embeddings") is False:
         return model
     first, second = model.tensors[head], model.tensors[table]
     if not (isinstance(first, StoredTensor) and isinstance(second, StoredTensor) and _equal(first, second)):
         return replace(model, config={**model.config, "tie_word_embeddings": False})
-    return replace(model, tensors={name: tensor for name, tensor in model.tensors.items() if name != head})
+    tensors = {name: tensor for name, tensor in model.tensors.items() if name != head}
+    return replace(model, config={**model.config, "tie_word_embeddings": True}, tensors=tensors)
 
 
 def _equal(first: StoredTensor, second: StoredTensor) -> bool:
@@ -48,7 +51,8 @@ def _equal(first: StoredTensor, second: StoredTensor) -> bool:
         return False
     if first.file.path == second.file.path and first.offset == second.offset:
         return True
-    rows, row_bytes = first.shape[0], row_length(first.shape) * first.dtype.itemsize
+    rows = math.prod(first.shape) // row_length(first.shape)
+    row_bytes = row_length(first.shape) * first.dtype.itemsize
     step = max(1, _COMPARED_BYTES // row_bytes)
     buffers = bytearray(step * row_bytes), bytearray(step * row_bytes)
     spans = ((start, min(start + step, rows)) for start in range(0, rows, step))

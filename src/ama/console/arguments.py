@@ -1,8 +1,10 @@
 """The argument parser of all commands: argparse, with defaults in the help and one-line errors."""
 
 import argparse
-import sys
+import re
 from typing import NoReturn
+
+from ama.core.errors import UserError
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -27,6 +29,12 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Print one line on stderr and exit with status 2."""
-        sys.stderr.write(f"error: {message} (see {self.prog} --help)\n")
-        sys.exit(2)
+        """Raise UserError, which `ama.console.run` reports like any other mistake of the user."""
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def positive_int(text: str) -> int:
+    """Read a whole number above 0, as the `type` of an argument."""
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number above 0")
+    return int(text)

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from ama.core.errors import UserError
+from ama.core.errors import UserError, os_error_text
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -21,8 +21,7 @@ def run(main: Callable[[], int | None]) -> None:
     except UserError as error:
         sys.exit(_one_line(str(error)))
     except OSError as error:
-        place = f": {error.filename}" if error.filename else ""
-        sys.exit(_one_line(f"{error.strerror or error}{place}"))
+        sys.exit(_one_line(os_error_text(error)))
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(INTERRUPTED)

@@ -6,3 +6,9 @@ class UserError(Exception):
 
     Commands print it on stderr and exit with status 2; see `ama.console.run`.
     """
+
+
+def os_error_text(error: OSError) -> str:
+    """Return what the system refused and where, on one line: `Permission denied: /data/model`."""
+    reason = error.strerror or str(error)
+    return f"{reason}: {error.filename}" if error.filename else reason

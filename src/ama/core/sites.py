@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from ama.core.errors import UserError
 
-_LAYER = re.compile(r"(?P<stack>.+?)\.(?P<layer>\d+)\.")
+_LAYER = re.compile(r"(?P<stack>.+?)\.(?P<layer>[0-9]{1,6})\.")
 _TOKEN_TABLES = {"embed_tokens", "wte", "embed_in", "word_embeddings"}
 _EMBEDDINGS = _TOKEN_TABLES | {"wpe", "embed_positions", "position_embeddings", "word_embeddings_layernorm"}
 _EMBEDDINGS |= {"embed_layer_norm", "project_in"}
@@ -126,9 +126,10 @@ def _check_layers(sites: Mapping[str, Site], num_layers: int) -> None:
     if len(stacks) > 1:
         raise UserError(f"two stacks of layers, {sorted(stacks)}: ama averages models with one decoder")
     found = {site.layer for site in sites.values() if site.layer is not None}
-    if found != set(range(num_layers)):
+    if len(found) != num_layers or max(found, default=-1) >= num_layers:
         raise UserError(
-            f"config.json states {num_layers} layers, but the weights hold layers {_spans(found)}"
+            f"config.json states {num_layers} layers, but the weights hold layers {_spans(found)}: "
+            "one of the two is another model's"
         )
 
 

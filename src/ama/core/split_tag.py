@@ -7,6 +7,7 @@ from ama.core.errors import UserError
 from ama.core.schedule import Schedule
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_LAYER = re.compile("[0-9]{1,6}")
 _RESERVED = "|#_"
 
 
@@ -94,6 +95,6 @@ def check_tag(tag: str, option: str) -> None:
 
 
 def _pivot(text: str, place: str) -> int:
-    if not text.isascii() or not text.isdigit():
+    if not _LAYER.fullmatch(text):
         raise UserError(f"{place}: pivot '{text}' is no layer index; write pivots as 10#20")
     return int(text)
