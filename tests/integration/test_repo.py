@@ -28,7 +28,8 @@ LAYERS = [
     {"console"},
     {"checkpoint", "data"},
     {"models"},
-    {"masks", "rlhf", "training", "evaluation", "report"},
+    {"masks", "rlhf", "training", "evaluation"},
+    {"report"},
     {"commands", "sandbox"},
 ]
 LAYER_OF = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
