@@ -1,16 +1,16 @@
 """Each model family: sites and merged logits, against what the live torch modules say."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from support.tiny import scatter
 from torch import Tensor, nn
 from transformers import (
     AutoModelForCausalLM,
+    BloomConfig,
     Gemma2Config,
     Gemma3TextConfig,
     GemmaConfig,
@@ -208,9 +208,8 @@ def test_merged_logits_are_those_of_a_merge_in_memory(pair: Pair, how: str, tmp_
 
     expected = AutoModelForCausalLM.from_config(pair.live[0].config).eval()
     with torch.no_grad():
-        for (name, parameter), before, after in zip(
-            expected.named_parameters(), *_parameters(pair), strict=True
-        ):
+        parents = (live.parameters() for live in pair.live)
+        for (name, parameter), before, after in zip(expected.named_parameters(), *parents, strict=True):
             ratio = _expected_ratio(pair.places[name], schedule)
             parameter.copy_(ratio * before.double() + (1 - ratio) * after.double())
         merged = AutoModelForCausalLM.from_pretrained(out).eval()
@@ -222,5 +221,24 @@ def test_merged_logits_are_those_of_a_merge_in_memory(pair: Pair, how: str, tmp_
             assert not torch.allclose(logits, live(TOKENS).logits, atol=1e-2)
 
 
-def _parameters(pair: Pair) -> Iterator[list[nn.Parameter]]:
-    return (list(live.parameters()) for live in pair.live)
+@pytest.mark.parametrize(
+    ("family", "prefix"),
+    [("gpt2-tied", "transformer."), ("bloom", "transformer."), ("opt-projected", "model.")],
+)
+@pytest.mark.parametrize("side", [0, 1])
+def test_names_without_the_base_models_word_are_understood(
+    family: str, prefix: str, side: int, tmp_path: Path
+) -> None:
+    bloom = BloomConfig(vocab_size=40, hidden_size=16, n_layer=4, n_head=2)
+    pair = Pair({**FAMILIES, "bloom": bloom}[family], tmp_path)
+    results = []
+    for number in range(2):
+        out = tmp_path / f"out{number}"
+        plan = plan_merge(*open_pair(*map(str, pair.folders), (None, None)), SCHEDULES["parts"])
+        write_average(plan, out, WriteOptions(10**9, 1), Ranks(), lambda _: None)
+        results.append((out / "model.safetensors").read_bytes())
+        path = pair.folders[side] / "model.safetensors"
+        stored = {name.removeprefix(prefix): tensor for name, tensor in load_file(path).items()}
+        assert not any(name.startswith(prefix) for name in stored)
+        save_file(stored, path)
+    assert results[0] == results[1]

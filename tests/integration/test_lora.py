@@ -1,6 +1,7 @@
 """LoRA adapters as the model after RLHF, against what PEFT itself makes of them."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from peft import AdaLoraConfig, IA3Config, LoraConfig, PeftModel, TrainableTokensConfig, get_peft_model
 from safetensors.torch import save_file
 from support.command import interpolate, refusal
-from support.tiny import load, make_llama, make_tokenizer, scatter
+from support.tiny import load, make_llama, make_tokenizer, rewrite, scatter
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 ATTENTION = ["q_proj", "v_proj"]
@@ -127,6 +128,15 @@ def test_tokens_go_through_the_merged_model_as_through_the_adapted_one(
     merged = AutoModelForCausalLM.from_pretrained(out).eval()
     with torch.no_grad():
         torch.testing.assert_close(merged(tokens).logits, adapted(tokens).logits, rtol=1e-4, atol=1e-4)
+
+
+def test_the_base_may_lack_the_base_models_word(bases: dict[str, Path], tmp_path: Path) -> None:
+    adapter = make_adapter(bases["gpt2"], tmp_path / "adapter", **GPT2_ADAPTERS["conv1d"])
+    out = interpolate(bases["gpt2"], adapter, tmp_path / "out", "--alpha", "0.3")
+    bare = shutil.copytree(bases["gpt2"], tmp_path / "bare")
+    rewrite(bare, {name.removeprefix("transformer."): tensor for name, tensor in load(bare).items()})
+    again = interpolate(bare, adapter, tmp_path / "again", "--alpha", "0.3")
+    assert (out / "model.safetensors").read_bytes() == (again / "model.safetensors").read_bytes()
 
 
 def test_parts_have_their_own_ratios(bases: dict[str, Path], tmp_path: Path) -> None:

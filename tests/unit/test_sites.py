@@ -6,6 +6,7 @@ from ama.core.sites import (
     find_head,
     find_sites,
     find_token_embedding,
+    full_name,
     is_derived_buffer,
     is_token_table,
 )
@@ -156,3 +157,19 @@ def test_an_absurdly_long_layer_number_is_no_layer() -> None:
     name = f"model.layers.{'9' * 5000}.fc.weight"
     with pytest.raises(UserError, match="neither in a layer"):
         find_sites({name: (2, 2)}, 1)
+
+
+@pytest.mark.parametrize(
+    ("stored", "full"),
+    [
+        ("h.0.attn.c_attn.weight", "transformer.h.0.attn.c_attn.weight"),
+        ("wte.weight", "transformer.wte.weight"),
+        ("word_embeddings_layernorm.bias", "transformer.word_embeddings_layernorm.bias"),
+        ("decoder.layers.3.fc1.bias", "model.decoder.layers.3.fc1.bias"),
+        ("transformer.h.0.ln_1.weight", "transformer.h.0.ln_1.weight"),
+        ("model.decoder.layers.3.fc1.bias", "model.decoder.layers.3.fc1.bias"),
+        ("lm_head.weight", "lm_head.weight"),
+    ],
+)
+def test_a_name_without_the_base_models_word_is_completed(stored: str, full: str) -> None:
+    assert full_name(stored) == full

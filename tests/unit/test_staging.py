@@ -219,13 +219,13 @@ def test_the_name_is_guarded_until_the_old_folder_is_gone(
     rmtree = staging.shutil.rmtree
 
     def remove(folder: Path, **keywords: bool) -> None:
+        monkeypatch.setattr(staging.shutil, "rmtree", rmtree)
         with pytest.raises(UserError, match="another process is writing"), staged_folder(target):
             pass
         rmtree(folder, **keywords)
 
     monkeypatch.setattr(staging.shutil, "rmtree", remove)
     write(target)
-    monkeypatch.undo()
     assert content(target) == "new"
     assert names(tmp_path) == ["out"]
 

@@ -10,7 +10,7 @@ from ama.checkpoint.json_text import parse_object
 from ama.checkpoint.safetensors_file import read_header
 from ama.checkpoint.tensors import Source, StoredTensor
 from ama.core.errors import UserError
-from ama.core.sites import is_derived_buffer
+from ama.core.sites import full_name, is_derived_buffer
 
 _Reader = Callable[[Path], dict[str, StoredTensor]]
 _DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
@@ -59,7 +59,7 @@ def read_checkpoint(folder: Path, label: str, revision: str | None = None) -> Ch
     """
     config = read_json(folder / "config.json")
     found = read_weights(folder, "model.safetensors", "pytorch_model.bin")
-    tensors = {name: tensor for name, tensor in found.items() if not is_derived_buffer(name)}
+    tensors = {full_name(name): tensor for name, tensor in found.items() if not is_derived_buffer(name)}
     for name, tensor in tensors.items():
         if not tensor.nbytes:
             raise UserError(

@@ -16,6 +16,9 @@ _HEADS = _TOKEN_HEADS | {"project_out", "score"}
 _FINAL_NORMS = {"norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f"}
 _PROJECTIONS = {"project_in", "project_out"}
 _BUFFER = re.compile(r"(^|\.)(rotary_emb\.inv_freq|attn\.(bias|masked_bias)|attention\.(bias|masked_bias))$")
+# Hub checkpoints of GPT-2, BLOOM and OPT were saved from the model without its head: their names lack a word.
+_GPT2_WORDS = ("h", "wte", "wpe", "ln_f", "word_embeddings", "word_embeddings_layernorm")
+_MISSING_WORD = {**dict.fromkeys(_GPT2_WORDS, "transformer."), "decoder": "model."}
 
 
 class Part(StrEnum):
@@ -49,6 +52,11 @@ class Site:
     def module(self) -> str:
         """The name of the module that owns the parameter: its name without `.weight` or `.bias`."""
         return _module(self.name)
+
+
+def full_name(name: str) -> str:
+    """Return a tensor's name as a causal language model saves it, with the base model's word in front."""
+    return _MISSING_WORD.get(name.partition(".")[0], "") + name
 
 
 def is_derived_buffer(name: str) -> bool:
