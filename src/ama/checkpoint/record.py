@@ -23,6 +23,7 @@ from ama.checkpoint.staging import RECORD_NAME
 from ama.core.schedule import Schedule
 from ama.core.split_tag import format_split_tag
 
+_PLACE_IN_CLONE = "src/ama/checkpoint/"
 _LIBRARIES = ("torch", "safetensors", "xxhash")
 
 
@@ -83,13 +84,16 @@ def digest(plan: MergePlan, hashes: Mapping[str, str]) -> str:
 
 
 def commit() -> str | None:
-    """Return the git commit of the running code, None where it was not installed from a clone."""
-    root = Path(__file__).parent
+    """Return the git commit of the running code, None where it was not installed from its own clone."""
+    folder = Path(__file__).parent
     git = shutil.which("git")
     if git is None:
         return None
-    done = subprocess.run([git, "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else None
+    command = [git, "-C", str(folder), "rev-parse", "--show-prefix", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    prefix, _, head = done.stdout.strip().partition("\n")
+    # An environment may lie inside the clone of something else.
+    return head if done.returncode == 0 and prefix == _PLACE_IN_CLONE else None
 
 
 def _model_record(model: Checkpoint, plan: MergePlan, hashes: Mapping[str, str]) -> dict[str, Any]:

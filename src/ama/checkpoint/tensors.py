@@ -2,6 +2,7 @@
 
 import math
 import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from ama.core.errors import UserError
 
 
 class WeightFile:
-    """A weight file, opened for reading when first used; safe to read from several threads."""
+    """A weight file, opened when first read and closed when dropped; safe to read from several threads."""
 
     def __init__(self, path: Path) -> None:
         """Remember the path; nothing is opened yet."""
@@ -25,7 +26,9 @@ class WeightFile:
     @cached_property
     def _descriptor(self) -> int:
         with self._errors():
-            return os.open(self.path, os.O_RDONLY)
+            descriptor = os.open(self.path, os.O_RDONLY)
+        weakref.finalize(self, os.close, descriptor)
+        return descriptor
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill `buffer` with the bytes from `offset` on.
@@ -49,11 +52,6 @@ class WeightFile:
             yield
         except OSError as error:
             raise UserError(f"{self.path} can't be read: {error.strerror}") from error
-
-    def close(self) -> None:
-        """Close the file if it was opened."""
-        if "_descriptor" in self.__dict__:
-            os.close(self.__dict__.pop("_descriptor"))
 
 
 class Source(Protocol):
