@@ -1,0 +1,52 @@
+"""Save a model and its tokenizer whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ama.checkpoint.staging import staged_folder, staging_of
+from ama.core.errors import UserError
+from ama.models.terminal import quiet
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Check that a model may be saved as `target`.
+
+    Raises:
+        UserError: if it exists and `overwrite` is off, or if it is no model folder.
+    """
+    if target.exists() and not overwrite:
+        raise UserError(f"output {target} exists already: choose another, or replace it with --overwrite")
+    if target.exists() and not (target / "config.json").is_file():
+        raise UserError(f"output {target} is no model folder (no config.json): remove it yourself")
+
+
+def save_model(
+    model: PreTrainedModel | PreTrainedConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    target: Path,
+    check: Callable[[Path], None] = lambda _: None,
+) -> None:
+    """Write a folder with a model, or only its configuration, and a tokenizer; it appears when it is whole.
+
+    Args:
+        model: what to save.
+        tokenizer: is saved with it.
+        target: replaced if it exists.
+        check: called with the staging folder; if it raises, `target` stays as it was.
+    """
+    quiet()
+    with staged_folder(target):
+        staging = staging_of(target)
+        model.save_pretrained(staging)
+        tokenizer.save_pretrained(staging)
+        check(staging)
+        for path in staging.iterdir():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())

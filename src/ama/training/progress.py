@@ -1,0 +1,52 @@
+"""Report a training's progress, one line at a time."""
+
+import math
+import sys
+import time
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ama.core.errors import UserError
+
+
+class ProgressLines(TrainerCallback):
+    """Write step, loss, learning rate and time left on stderr at each log; stop a training that diverges."""
+
+    def __init__(self) -> None:
+        """Start the clock; it starts anew with the training."""
+        self._start_time = 0.0
+        self._start_step = 0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Note where and when this run starts, which may be in the middle of a resumed training."""
+        self._start_time = time.monotonic()
+        self._start_step = state.global_step
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Write one line.
+
+        Raises:
+            UserError: if the loss is not finite.
+        """
+        if not logs or "loss" not in logs:
+            return
+        loss = float(logs["loss"])
+        if not math.isfinite(loss):
+            raise UserError(f"the loss became {loss} by step {state.global_step}; lower --lr")
+        if state.is_world_process_zero:
+            seconds = time.monotonic() - self._start_time
+            left = seconds / (state.global_step - self._start_step) * (state.max_steps - state.global_step)
+            sys.stderr.write(
+                f"step {state.global_step}/{state.max_steps}  loss {loss:.3f}"
+                f"  lr {logs['learning_rate']:.1e}  {left:.0f} s left\n"
+            )
