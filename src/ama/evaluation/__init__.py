@@ -1,0 +1,1 @@
+"""Measuring models, and the file of scores that every evaluation appends to."""

@@ -1,0 +1,135 @@
+"""One record per measured number, and the file of JSON lines that holds them."""
+
+import fcntl
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ama.core.errors import UserError
+
+ScoreKey = tuple[str, str, str, str]
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "value": (int, float),
+    "stderr": (int, float, type(None)),
+    "n": (int,),
+    "seed": (int, type(None)),
+    "settings": (dict,),
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of one model on one task.
+
+    Attributes:
+        model: the folder or hub id, as it was given.
+        schedule: name of the ratio schedule that made the model; empty if it is no average.
+        group: what the task tells about: loss, reward, common_sense, reading, translation, pairrm.
+        task: name of the task.
+        metric: name of the number.
+        value: the number, finite.
+        stderr: its standard error, None where it has none.
+        n: how many units (blocks, questions, ...) were measured.
+        seed: of sampling, None where nothing is sampled.
+        backend: the software that measured.
+        backend_version: its version.
+        settings: what else decides the number; two scores that differ here are two measurements.
+        date: UTC, ISO 8601.
+        commit: of ama, empty if it is not known.
+
+    Raises:
+        UserError: if a field has another type, or if value or stderr is not finite.
+    """
+
+    model: str
+    schedule: str
+    group: str
+    task: str
+    metric: str
+    value: float
+    stderr: float | None
+    n: int
+    seed: int | None
+    backend: str
+    backend_version: str
+    settings: Mapping[str, Any] = field(hash=False)
+    date: str
+    commit: str
+
+    def __post_init__(self) -> None:
+        """Check the types and that the numbers are finite."""
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            allowed = _TYPES.get(entry.name, (str,))
+            if not isinstance(value, allowed) or isinstance(value, bool):
+                names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in allowed)
+                raise UserError(f"{entry.name} is {value!r}, not {names}")
+        for name in ("value", "stderr"):
+            number = getattr(self, name)
+            if number is not None and not math.isfinite(number):
+                raise UserError(f"{name} of {self.metric} on {self.task} is {number}, not finite")
+
+    @property
+    def key(self) -> ScoreKey:
+        """What tells this measurement from another."""
+        return score_key(self.model, self.task, self.metric, self.settings)
+
+
+def score_key(model: str, task: str, metric: str, settings: Mapping[str, Any]) -> ScoreKey:
+    """Return what tells two measurements apart: model, task, metric and settings."""
+    return model, task, metric, json.dumps(settings, sort_keys=True)
+
+
+def append_score(path: Path, score: Score) -> None:
+    """Add one line to a file of scores, whole even if other processes append at the same time.
+
+    Raises:
+        OSError: if the disk is full; the file is then as it was.
+    """
+    line = (json.dumps(asdict(score), ensure_ascii=False, allow_nan=False) + "\n").encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        size = os.fstat(descriptor).st_size
+        try:
+            written = os.write(descriptor, line)
+            if written < len(line):
+                raise OSError(f"{path}: wrote {written} of {len(line)} bytes")
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def read_scores(path: Path) -> list[Score]:
+    """Read a file of scores; one that does not exist has none.
+
+    Raises:
+        UserError: naming file and line, for a line that is no score.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [_parse(line, f"{path}: line {number}") for number, line in enumerate(lines, start=1) if line]
+
+
+def _parse(line: str, place: str) -> Score:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{place}: not JSON at character {error.pos}: {error.msg}") from None
+    names = {entry.name for entry in fields(Score)}
+    if not isinstance(row, dict) or set(row) != names:
+        wrong = sorted(names ^ set(row)) if isinstance(row, dict) else []
+        raise UserError(f"{place}: not a score; missing or unknown: {', '.join(wrong) or 'everything'}")
+    try:
+        return Score(**row)
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
