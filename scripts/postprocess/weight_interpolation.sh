@@ -6,8 +6,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 accept_spelling weight_ensamble_save_path weight_ensemble_save_path
 
-# The weight of model_path0: 0 is the model after RLHF, 1 the model before.
-: "${alpha:=0.3}"
+# The weight of model_path0: 0 is the model after RLHF, 1 the model before. Empty where a schedule file gives it.
+: "${alpha=0.3}"
 # Before and after RLHF: checkpoint folders or hub ids; the second may be a LoRA adapter folder.
 : "${model_path0:=path/to/model_before_rlhf}"
 : "${model_path1:=path/to/model_after_rlhf}"
@@ -27,5 +27,5 @@ accept_spelling weight_ensamble_save_path weight_ensemble_save_path
 
 activate_environment
 run_logged "$log_path" python_on_ranks "$num_ranks" -m ama.interpolate \
-  --before "$model_path0" --after "$model_path1" --alpha "$alpha" --tag0 "$tag0" --tag1 "$tag1" \
+  --before "$model_path0" --after "$model_path1" ${alpha:+--alpha "$alpha"} --tag0 "$tag0" --tag1 "$tag1" \
   --out "$weight_ensamble_save_path" "$@"

@@ -1,0 +1,74 @@
+"""Every command of the README is run, in a copy of what a user has, on tiny models in the place of theirs."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.tiny import make_llama, make_tokenizer
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# install.bats runs the installation; the two promises install everything and are run whole before a release.
+ELSEWHERE = (
+    "conda ",
+    "./install.sh",
+    "bash scripts/quickstart.sh",
+    "bash scripts/run_tests.sh",
+)
+WORDS = "the model before and after RLHF"
+
+
+def commands() -> list[str]:
+    """Return the commands of the README's bash blocks, continued lines joined."""
+    blocks = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [line for line in lines if line and not line.startswith(ELSEWHERE)]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the repository's recipes, two models of 32 layers and a text."""
+    home = tmp_path_factory.mktemp("readme")
+    for name in ("scripts", "configs", "benchmarks"):
+        shutil.copytree(ROOT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for seed, name in enumerate(("sft", "rlhf")):
+        make_llama(home / "models" / name, seed, num_hidden_layers=32, max_position_embeddings=512)
+        make_tokenizer(home / "models" / name)
+    (home / "data").mkdir()
+    rows = "".join(json.dumps({"text": f"{WORDS} {WORDS}"}) + "\n" for _ in range(100))
+    (home / "data" / "my_texts.jsonl").write_text(rows)
+    return home
+
+
+def test_every_kind_of_command_is_found() -> None:
+    found = " ".join(commands())
+    modules = {path.stem for path in (ROOT / "src" / "ama").glob("*.py")} - {"__init__", "build_pair"}
+    assert {module for module in modules if f"ama.{module}" in found} == modules
+
+
+@pytest.mark.parametrize("command", commands())
+def test_command_runs(command: str, home: Path) -> None:
+    # In the order of the README: later commands read what earlier ones wrote.
+    if "mpirun" in command:
+        command = command.replace("mpirun", "mpirun --oversubscribe")
+    root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=home,
+        env={**os.environ, **root, "PATH": path, "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    out = re.search(r"(?:--out|--scores|--plot|prepare_smollm2|save_path=)[ =]?(\S+)", command)
+    if out and "--dry_run" not in command:
+        assert (home / shlex.split(out[1])[0]).exists()
