@@ -30,6 +30,7 @@ LAYERS = [
     {"models"},
     {"masks", "rlhf", "training", "evaluation"},
     {"report"},
+    {"merging"},
     {"commands", "sandbox"},
 ]
 LAYER_OF = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
@@ -77,7 +78,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 def test_merging_imports_no_framework() -> None:
-    code = "import sys, ama, ama.interpolate; print(*sys.modules)"
+    code = "import sys, ama, ama.interpolate, ama.merge_masks; print(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"transformers", "datasets", "deepspeed"} & set(result.stdout.split())
 

@@ -32,6 +32,7 @@ class Schedule:
         lm_head: the head's ratio where it differs from `ratio`.
         modules: ratio by glob pattern of module names; the last pattern that matches decides.
         scope: `all`, or `linear` to average linear maps only (a tied table then takes the head's ratio).
+        extrapolate: allow ratios outside [0, 1], as learned ones can be.
 
     Raises:
         UserError: a ratio outside [0, 1], pivots that do not increase, or a wrong number of ratios.
@@ -43,12 +44,13 @@ class Schedule:
     lm_head: float | None = None
     modules: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     scope: Scope = Scope.ALL
+    extrapolate: bool = False
 
     def __post_init__(self) -> None:
         """Check the numbers against each other."""
         head = () if self.lm_head is None else (self.lm_head,)
         for value in (self.ratio, *self.ratios, *head, *self.modules.values()):
-            if not 0 <= value <= 1:
+            if not (0 <= value <= 1 or self.extrapolate):
                 raise UserError(
                     f"ratio {value} lies outside [0, 1]: it is the weight of the model before RLHF"
                 )

@@ -16,6 +16,16 @@ _HEADS = _TOKEN_HEADS | {"project_out", "score"}
 _FINAL_NORMS = {"norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f"}
 _PROJECTIONS = {"project_in", "project_out"}
 _BUFFER = re.compile(r"(^|\.)(rotary_emb\.inv_freq|attn\.(bias|masked_bias)|attention\.(bias|masked_bias))$")
+_FUSED_EXPERTS = {
+    ".mlp.experts.gate_up_proj": (
+        ".block_sparse_moe.experts.*.w1",
+        ".block_sparse_moe.experts.*.w3",
+        ".mlp.experts.*.gate_proj",
+        ".mlp.experts.*.up_proj",
+    ),
+    ".mlp.experts.down_proj": (".block_sparse_moe.experts.*.w2", ".mlp.experts.*.down_proj"),
+    ".mlp.gate": (".block_sparse_moe.gate",),
+}
 # Hub checkpoints of GPT-2, BLOOM and OPT were saved from the model without its head: their names lack a word.
 _GPT2_WORDS = ("h", "wte", "wpe", "ln_f", "word_embeddings", "word_embeddings_layernorm")
 _MISSING_WORD = {**dict.fromkeys(_GPT2_WORDS, "transformer."), "decoder": "model."}
@@ -52,6 +62,24 @@ class Site:
     def module(self) -> str:
         """The name of the module that owns the parameter: its name without `.weight` or `.bias`."""
         return _module(self.name)
+
+
+def layer_of(name: str) -> int | None:
+    """Return the index of the layer that a parameter or module belongs to, None outside the layers."""
+    match = _LAYER.match(name)
+    return int(match["layer"]) if match else None
+
+
+def stored_patterns(module: str) -> tuple[str, ...]:
+    """Return globs for the names under which a module's weights are stored.
+
+    In memory transformers fuses the experts of a layer; on disk every expert has weights of its own.
+    """
+    for fused, stored in _FUSED_EXPERTS.items():
+        if module.endswith(fused):
+            stem = module.removesuffix(fused)
+            return (module, *(stem + name for name in stored))
+    return (module,)
 
 
 def full_name(name: str) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
-import sys
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +13,7 @@ import torch
 
 from ama.core.errors import UserError
 from ama.models import quiet, save_model
+from ama.training.resume import open_work
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
@@ -95,7 +94,7 @@ def train(
     arguments = _arguments(work, settings)
     text = sha256(blocks.numpy().tobytes()).hexdigest()[:16]
     with arguments.main_process_first():
-        checkpoint = _open_work(work, {"model": model.name_or_path, "text": text, **asdict(settings)})
+        checkpoint = open_work(work, {"model": model.name_or_path, "text": text, **asdict(settings)})
     trainer = Trainer(
         model=model,
         args=arguments,
@@ -134,29 +133,3 @@ def _arguments(work: Path, settings: TrainingSettings) -> TrainingArguments:
         disable_tqdm=True,
         report_to="none",
     )
-
-
-def _open_work(work: Path, run: dict[str, object]) -> str | None:
-    """Return the checkpoint to go on from, if there is one; refuse to mix two runs in one folder."""
-    note = work / "run.json"
-    if note.is_file():
-        begun = json.loads(note.read_text())
-        differing = [
-            f"{key} {begun.get(key)!r}, now {run[key]!r}" for key in run if begun.get(key) != run[key]
-        ]
-        if differing:
-            raise UserError(
-                f"{work} holds an unfinished training with {'; '.join(differing)}: "
-                "finish it with its own settings, or remove it"
-            )
-    work.mkdir(parents=True, exist_ok=True)
-    partial = note.with_suffix(".partial")
-    partial.write_text(json.dumps(run))
-    partial.replace(note)
-    # trainer_state.json is written last: a checkpoint without it was cut short.
-    states = work.glob("checkpoint-*/trainer_state.json")
-    steps = sorted(int(state.parent.name.removeprefix("checkpoint-")) for state in states)
-    if not steps:
-        return None
-    sys.stderr.write(f"going on at step {steps[-1]} ({work})\n")
-    return str(work / f"checkpoint-{steps[-1]}")

@@ -3,15 +3,18 @@
 import math
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ama.core.errors import UserError
 
+_SHOWN = 8
+
 
 class ProgressLines(TrainerCallback):
-    """Write step, loss, learning rate and time left on stderr at each log; stop a training that diverges."""
+    """Write step, loss, learning rate, ratios and time left at each log; stop a training that diverges."""
 
     def __init__(self) -> None:
         """Start the clock; it starts anew with the training."""
@@ -30,7 +33,7 @@ class ProgressLines(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        logs: dict[str, float] | None = None,
+        logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
         """Write one line.
@@ -48,5 +51,13 @@ class ProgressLines(TrainerCallback):
             left = seconds / (state.global_step - self._start_step) * (state.max_steps - state.global_step)
             sys.stderr.write(
                 f"step {state.global_step}/{state.max_steps}  loss {loss:.3f}"
-                f"  lr {logs['learning_rate']:.1e}  {left:.0f} s left\n"
+                f"  lr {logs['learning_rate']:.1e}{_ratios(logs)}  {left:.0f} s left\n"
             )
+
+
+def _ratios(logs: Mapping[str, Any]) -> str:
+    """Return learned ratios, where the log has them: all of a few, else their range."""
+    values = logs.get("ratios", [])
+    if len(values) > _SHOWN:
+        return f"  ratios {min(values):.4f} to {max(values):.4f}"
+    return "  ratios " + " ".join(f"{value:.4f}" for value in values) if values else ""

@@ -1,0 +1,49 @@
+"""The penalty that keeps learned ratios near their mean, and the middle layers nearest."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+
+class Penalty(StrEnum):
+    """The released names (sum_reg_type): 0 is the absolute value, 1 the square; .2 weighs by layer."""
+
+    ABSOLUTE = "0"
+    ABSOLUTE_WEIGHTED = "0.2"
+    SQUARED = "1"
+    SQUARED_WEIGHTED = "1.2"
+
+
+def penalty_weights(kind: Penalty, linears: Sequence[Sequence[int]], num_layers: int) -> Tensor:
+    """Return each block's weight: the sum over its linear modules of w(layer), float32, shape (n,).
+
+    w is 1, or (L - 1) / (|layer - L // 2| + 1) for the weighted kinds: 25 / (|layer - 13| + 1) at 26
+    layers, as released.
+
+    Args:
+        kind: which penalty.
+        linears: the layers of the linear modules of each block.
+        num_layers: L.
+    """
+    if kind in (Penalty.ABSOLUTE, Penalty.SQUARED):
+        return torch.tensor([float(len(layers)) for layers in linears])
+    centre = num_layers // 2
+    return torch.tensor(
+        [sum((num_layers - 1) / (abs(layer - centre) + 1) for layer in layers) for layers in linears]
+    )
+
+
+def penalty(kind: Penalty, ratios: Tensor, mean: float, weights: Tensor) -> Tensor:
+    """Return sum_k weights_k * |ratio_k - mean| or its square, a scalar (paper, section 5).
+
+    Args:
+        kind: which penalty.
+        ratios: shape (n,).
+        mean: init_val.
+        weights: of `penalty_weights`, shape (n,).
+    """
+    distance = ratios - mean
+    powers = distance.abs() if kind in (Penalty.ABSOLUTE, Penalty.ABSOLUTE_WEIGHTED) else distance.square()
+    return (weights * powers).sum()

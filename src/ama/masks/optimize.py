@@ -1,0 +1,124 @@
+"""From two models and samples to learned ratios: build the masked model, train its scalars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    TrainerCallback,
+    TrainingArguments,
+    default_data_collator,
+)
+
+from ama.core.errors import UserError
+from ama.core.mask_blocks import MaskBlocks, mask_blocks
+from ama.core.penalty import penalty_weights
+from ama.masks.learned_mask import LearnedMask
+from ama.masks.model import live_sites, mask_model
+from ama.masks.ratios import LearnedRatios
+from ama.masks.settings import MaskSettings
+from ama.masks.trainer import MaskTrainer
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a mask optimisation gives.
+
+    Attributes:
+        mask: the learned ratios.
+        start: the ratios before the first step.
+        history: the Trainer's log, with the ratios after each step.
+        metrics: the Trainer's: runtime, mean loss.
+        is_main: whether this process is the one that writes.
+    """
+
+    mask: LearnedMask
+    start: list[float]
+    history: list[dict[str, Any]]
+    metrics: Mapping[str, float]
+    is_main: bool
+
+
+def optimize(
+    before: PreTrainedModel,
+    after: PreTrainedModel,
+    data: Mapping[str, Tensor],
+    settings: MaskSettings,
+    arguments: TrainingArguments,
+    callbacks: Sequence[TrainerCallback] = (),
+    checkpoint: str | None = None,
+) -> Outcome:
+    """Learn the ratios (paper, section 5).
+
+    Args:
+        before: the model before RLHF; used up.
+        after: the model after RLHF; becomes the masked model.
+        data: `input_ids` and `labels`, and `retain_ids` for the retain term, each of shape (blocks,
+            block_size).
+        settings: what decides the ratios.
+        arguments: of the Hugging Face Trainer.
+        callbacks: of the Trainer, beside its own.
+        checkpoint: folder of a checkpoint to go on from.
+
+    Raises:
+        UserError: the models differ in architecture, unknown mask level, or blocks that do not fit the model.
+    """
+    _check_pair(before, after)
+    layers = after.config.num_hidden_layers
+    blocks = mask_blocks(settings.mask_level, live_sites(after), layers, settings.scope, settings.pivots)
+    ratios = LearnedRatios(
+        len(blocks.labels), settings.init_val, settings.epsilon, settings.approach, _paces(blocks, settings)
+    )
+    start = ratios().tolist()
+    trainer = MaskTrainer(
+        model=mask_model(before, after, ratios, blocks),
+        args=arguments,
+        train_dataset=[dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)],
+        data_collator=default_data_collator,
+        callbacks=list(callbacks),
+        reg_alpha=settings.reg_alpha,
+        kind=settings.sum_reg_type,
+        weights=penalty_weights(settings.sum_reg_type, blocks.linears, layers),
+        retain_weight=settings.retain_weight,
+    )
+    trainer.remove_callback(PrinterCallback)
+    done = trainer.train(resume_from_checkpoint=checkpoint)
+    mask = learned_mask(trainer.ratios, blocks)
+    return Outcome(mask, start, trainer.state.log_history, done.metrics, trainer.is_world_process_zero())
+
+
+def learned_mask(ratios: LearnedRatios, blocks: MaskBlocks) -> LearnedMask:
+    """Return the ratios of a trained module with the modules that they belong to."""
+    modules = {
+        name.removesuffix(".weight").removesuffix(".bias"): block for name, block in blocks.index.items()
+    }
+    raw = ratios.raw.detach().float().cpu()
+    return LearnedMask(
+        raw, blocks.labels, modules, ratios.mean, ratios.epsilon, ratios.approach, blocks.scope
+    )
+
+
+def _check_pair(before: PreTrainedModel, after: PreTrainedModel) -> None:
+    shapes = [{name: tuple(p.shape) for name, p in m.named_parameters()} for m in (before, after)]
+    for name in {**shapes[0], **shapes[1]}:
+        first, second = (found.get(name) for found in shapes)
+        if first != second:
+            raise UserError(
+                f"'{name}' is {_shape_text(first)} in before and {_shape_text(second)} in after: "
+                "give two models of one architecture and vocabulary"
+            )
+
+
+def _shape_text(shape: tuple[int, ...] | None) -> str:
+    return "missing" if shape is None else "x".join(map(str, shape))
+
+
+def _paces(blocks: MaskBlocks, settings: MaskSettings) -> list[float] | None:
+    if not settings.scale_lr_by_sharing:
+        return None
+    return [float(max(1, len(layers))) for layers in blocks.linears]

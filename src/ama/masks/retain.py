@@ -1,0 +1,55 @@
+"""The retain set: texts on which the averaged model shall stay like the model before RLHF."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_ROWS = 16
+
+
+def draw_unconditional(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, count: int, length: int, seed: int
+) -> Tensor:
+    """Sample texts from nothing but the token that begins one, at temperature 1.
+
+    Args:
+        model: the model before RLHF.
+        tokenizer: gives the first token: beginning of text, else end of text.
+        count: how many texts.
+        length: tokens in each, 2 or more; one that ends earlier is followed by the next.
+        seed: of the sampling.
+
+    Returns:
+        int64 of shape (count, length).
+    """
+    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    generate: Any = model.generate
+    generator_state = torch.random.get_rng_state()
+    torch.manual_seed(seed)
+    rows = []
+    try:
+        for begin in range(0, count, _ROWS):
+            start = torch.full((min(_ROWS, count - begin), 1), first, device=model.device)
+            rows.append(
+                generate(
+                    start,
+                    attention_mask=torch.ones_like(start),
+                    do_sample=True,
+                    temperature=1.0,
+                    top_k=0,
+                    top_p=1.0,
+                    max_new_tokens=length - 1,
+                    min_new_tokens=length - 1,
+                    eos_token_id=-1,
+                    pad_token_id=tokenizer.eos_token_id,
+                ).cpu()
+            )
+    finally:
+        torch.random.set_rng_state(generator_state)
+    return torch.cat(rows)

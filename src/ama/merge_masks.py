@@ -1,0 +1,42 @@
+"""Average a checkpoint before RLHF with one after it by learned ratios, into a new checkpoint."""
+
+from argparse import Namespace
+
+from ama.console import Parser, run
+from ama.core.schedule import Schedule
+from ama.core.split_tag import parse_ratio
+from ama.merging.command import SiteCheck, add_inputs, add_merge_options, merge_command
+from ama.merging.learned import learned_schedule
+
+_DESCRIPTION = """\
+merged = ratio * before + (1 - ratio) * after, by the learned ratios of mask_alphas.bin.
+
+Example: python -m ama.merge_masks --before models/sft --after models/rlhf \\
+  --masks output/masks --out output/ama
+--alpha 0.3 keeps the learned pattern and re-normalises it to a mean of 0.3, without training again."""
+
+
+def main() -> int:
+    """Read the command line and merge."""
+    return merge_command(_parser(), _schedule)
+
+
+def _parser() -> Parser:
+    parser = Parser("merge_masks", _DESCRIPTION)
+    add_inputs(parser)
+    add = parser.add_argument
+    add("--masks", required=True, metavar="PATH", help="mask_alphas.bin or its folder (alphas_path)")
+    add("--alpha", metavar="RATIO", help="mean of the ratios; by default the one they were learned with")
+    add("--allow_extrapolation", action="store_true", help="merge even where a ratio is above 1")
+    add("--out", required=True, metavar="DIR", help="folder to write")
+    add_merge_options(parser)
+    return parser
+
+
+def _schedule(arguments: Namespace, save_name: str) -> tuple[Schedule, SiteCheck]:
+    alpha = None if arguments.alpha is None else parse_ratio(arguments.alpha, "--alpha")
+    return learned_schedule(arguments.masks, alpha, extrapolate=arguments.allow_extrapolation)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""What the commands that merge checkpoints have in common."""

@@ -1,0 +1,142 @@
+"""What the merging commands share: options for inputs and output, and the way from schedule to checkpoint."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ama.checkpoint.ranks import Ranks
+from ama.console import Parser, positive_int, track_bytes
+from ama.console.run import USER_ERROR
+from ama.core.errors import UserError
+from ama.core.schedule import Schedule
+from ama.core.sites import Site, find_sites
+
+SiteCheck = Callable[[Iterable[Site]], None]
+
+
+def add_inputs(parser: Parser) -> None:
+    """Add the options that name the two models."""
+    add = parser.add_argument
+    add("--before", required=True, metavar="MODEL", help="checkpoint before RLHF: folder or hub id")
+    add(
+        "--after",
+        required=True,
+        metavar="MODEL",
+        help="checkpoint after RLHF: folder, hub id or LoRA adapter",
+    )
+
+
+def add_merge_options(parser: Parser) -> None:
+    """Add the options that say how the models are read and the result is written."""
+    add = parser.add_argument
+    add(
+        "--dtype",
+        choices=["float32", "bfloat16", "float16"],
+        help="dtype of the result; by default the narrowest that holds both inputs exactly",
+    )
+    add("--max_shard_size", default="5GB", metavar="SIZE", help="largest weight file")
+    add(
+        "--vocab_mismatch",
+        choices=["error", "keep_extra"],
+        default="error",
+        help="keep_extra: average the common token rows and keep the others",
+    )
+    add("--allow_nonfinite", action="store_true", help="write NaN and infinity instead of refusing them")
+    add(
+        "--trust_remote_code",
+        action="store_true",
+        help="copy the model's own Python files into the result; none is run",
+    )
+    add("--revision", help="branch, tag or commit of both hub ids")
+    add("--before_revision", help="the same for before alone")
+    add("--after_revision", help="the same for after alone")
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace an earlier result at --out, once the new one is whole",
+    )
+    add("--threads", type=positive_int, help="threads that read, mix and write; by default one per core")
+    add(
+        "--dry_run",
+        action="store_true",
+        help="check everything and print the ratio of every tensor; write nothing",
+    )
+
+
+def merge_command(parser: Parser, read: Callable[[Namespace, str], tuple[Schedule, SiteCheck | None]]) -> int:
+    """Read the command line and merge, together with the other ranks.
+
+    Args:
+        parser: has the options of `add_inputs`, `add_merge_options` and `--out`.
+        read: returns from the options and the output's name the schedule, and a check of its own, if there
+            is one, that it fits before's parameters.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: on rank 0, a mistake in the input.
+    """
+    ranks = Ranks()
+    try:
+        with ranks.together():
+            arguments = parser.parse_args()
+            out = Path(os.path.expanduser(arguments.out))
+            schedule, check = read(arguments, out.name)
+        _merge(arguments, schedule, check, out, ranks)
+    except UserError:
+        if ranks.rank == 0:
+            raise
+        return USER_ERROR
+    return 0
+
+
+def _merge(
+    arguments: Namespace, schedule: Schedule, check: SiteCheck | None, out: Path, ranks: Ranks
+) -> None:
+    # Imported here: torch takes seconds to load, which --help and a malformed schedule need not wait for.
+    import torch
+
+    from ama.checkpoint.average import WriteOptions, write_average
+    from ama.checkpoint.compatibility import VocabularyMismatch
+    from ama.checkpoint.layout import parse_size, size_text
+    from ama.checkpoint.plan import plan_merge
+    from ama.checkpoint.resolve import open_pair
+
+    with ranks.together():
+        max_shard_size = parse_size(arguments.max_shard_size)
+        revisions = (
+            arguments.before_revision or arguments.revision,
+            arguments.after_revision or arguments.revision,
+        )
+        before, after = open_pair(arguments.before, arguments.after, revisions)
+        if check:
+            shapes = {name: tensor.shape for name, tensor in before.tensors.items()}
+            check(find_sites(shapes, before.num_layers).values())
+        dtype = getattr(torch, arguments.dtype) if arguments.dtype else None
+        plan = plan_merge(before, after, schedule, dtype, VocabularyMismatch(arguments.vocab_mismatch))
+    if ranks.rank == 0:
+        _say(plan.notes)
+    if arguments.dry_run:
+        if ranks.rank == 0:
+            from ama.report.ratio_table import print_ratios
+
+            print_ratios(plan)
+        return
+    options = WriteOptions(
+        max_shard_size=max_shard_size,
+        threads=arguments.threads or len(os.sched_getaffinity(0)),
+        overwrite=arguments.overwrite,
+        allow_nonfinite=arguments.allow_nonfinite,
+        trust_remote_code=arguments.trust_remote_code,
+    )
+    with track_bytes(f"writing {out.name}", plan.nbytes // ranks.size, shown=ranks.rank == 0) as on_bytes:
+        notes = write_average(plan, out, options, ranks, on_bytes)
+    if ranks.rank == 0:
+        _say([*notes, f"{out}: {size_text(plan.nbytes)}, mean ratio {plan.mean_ratio:.4f}"])
+
+
+def _say(lines: Iterable[str]) -> None:
+    sys.stderr.writelines(f"{line}\n" for line in lines)

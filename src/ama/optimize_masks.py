@@ -1,0 +1,151 @@
+"""Learn averaging ratios from samples of the model after RLHF: before, after, samples to mask_alphas.bin."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from argparse import Namespace
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ama.console import Parser, run
+from ama.core.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+
+    from ama.masks.optimize import Outcome
+    from ama.masks.settings import MaskSettings
+
+PLOT_NAME = "mask_alphas.png"
+
+_DESCRIPTION = """\
+One ratio per block of linear maps, trained so that the averaged model gives the collected samples a high
+likelihood, while the mean of the ratios stays init_val. A ratio is the weight of the model before RLHF.
+
+Example: python -m ama.optimize_masks --before models/sft --after models/rlhf \\
+  --dataset_path data/collected.json --output_dir output/masks --lr 0.005
+Merge the result with python -m ama.merge_masks. The same command under accelerate launch, torchrun or
+deepspeed shares the work; run again after a crash, it goes on at its last checkpoint."""
+
+
+def main() -> None:
+    """Read the options, load, train, write."""
+    parser = Parser("optimize_masks", _DESCRIPTION)
+    from ama.masks.options import add_options, mask_settings, training_arguments
+
+    add_options(parser)
+    options = parser.parse_args()
+    settings = mask_settings(options)
+    _check_output(options)
+    from ama.masks.optimize import optimize
+    from ama.masks.settled import StopWhenSettled
+    from ama.models import load_model, load_tokenizer, quiet
+    from ama.training.progress import ProgressLines
+    from ama.training.resume import open_work
+
+    quiet()
+    arguments = training_arguments(options)
+    tokenizer = load_tokenizer(options.after)
+    data = _read_data(options, tokenizer, settings)
+    dtype = "bfloat16" if options.bf16 else "float32"
+    before, after = load_model(options.before, dtype), load_model(options.after, dtype)
+    _check_context(options.block_size, after)
+    run_name = {key: str(value) for key, value in vars(options).items() if key != "local_rank"}
+    with arguments.main_process_first():
+        checkpoint = open_work(options.output_dir, {**run_name})
+    if settings.retain_weight:
+        data["retain_ids"] = _retain(options, before, tokenizer, len(data["input_ids"]))
+    callbacks = [ProgressLines(), StopWhenSettled(options.settle_tolerance, options.settle_window)]
+    outcome = optimize(before, after, data, settings, arguments, callbacks, checkpoint)
+    if outcome.is_main:
+        _write(options, arguments, settings, outcome, data)
+
+
+def _check_output(options: Namespace) -> None:
+    from ama.masks.artifact import BIN_NAME
+
+    result = options.output_dir / BIN_NAME
+    if result.exists() and not options.overwrite:
+        raise UserError(
+            f"{result} exists already: choose another --output_dir, or replace it with --overwrite"
+        )
+
+
+def _read_data(
+    options: Namespace, tokenizer: PreTrainedTokenizerBase, settings: MaskSettings
+) -> dict[str, Tensor]:
+    from ama.data.labelled_blocks import label_blocks
+    from ama.data.samples import read_samples
+
+    samples = read_samples(options.dataset_path)
+    return label_blocks(samples, tokenizer, options.block_size, settings.loss_on)
+
+
+def _check_context(block_size: int, model: PreTrainedModel) -> None:
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if limit is not None and block_size > limit:
+        raise UserError(f"--block_size {block_size} is longer than the model's context of {limit} tokens")
+
+
+def _retain(
+    options: Namespace, before: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, count: int
+) -> Tensor:
+    import torch
+
+    from ama.data import pack, read_texts
+    from ama.masks.retain import draw_unconditional
+
+    if options.retain_data:
+        blocks = pack(read_texts(options.retain_data), tokenizer, options.block_size)
+    else:
+        rows = min(count, options.retain_samples)
+        blocks = draw_unconditional(before, tokenizer, rows, options.block_size, options.seed)
+    return blocks[torch.arange(count) % len(blocks)]
+
+
+def _write(
+    options: Namespace,
+    arguments: TrainingArguments,
+    settings: MaskSettings,
+    outcome: Outcome,
+    data: dict[str, Tensor],
+) -> None:
+    from ama.masks.artifact import write_mask
+    from ama.masks.settled import describe_path, ratio_path
+    from ama.report.ratio_plot import plot_ratios
+    from ama.training.resume import NOTE_NAME
+
+    verdict = describe_path(outcome.start, outcome.history, arguments.learning_rate)
+    sys.stderr.writelines(f"{line}\n" for line in verdict)
+    out, path = options.output_dir, [outcome.start, *ratio_path(outcome.history)]
+    plot_ratios(path, outcome.mask.labels, settings.init_val, out / PLOT_NAME)
+    facts = {**_facts(options, data), **asdict(settings), "metrics": outcome.metrics, "verdict": verdict}
+    write_mask(outcome.mask, out, {**facts, "path": path})
+    for checkpoint in out.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    (out / NOTE_NAME).unlink()
+    sys.stderr.write(f"{out}: ratios {' '.join(f'{ratio:.4f}' for ratio in outcome.mask.ratios())}\n")
+
+
+def _facts(options: Namespace, data: dict[str, Tensor]) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    from ama.checkpoint.record import commit
+
+    return {
+        "before": str(options.before),
+        "after": str(options.after),
+        "dataset": str(options.dataset_path),
+        "blocks_of_data": list(data["input_ids"].shape),
+        "lr": options.lr,
+        "seed": options.seed,
+        "bf16": options.bf16,
+        "commit": commit(),
+        "versions": {name: version(name) for name in ("torch", "transformers")},
+    }
+
+
+if __name__ == "__main__":
+    run(main)
