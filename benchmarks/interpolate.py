@@ -45,9 +45,9 @@ def recipe_for(before: Path, after: Path, path: Path, dtype: str) -> Path:
     return path
 
 
-def speed(work: Path, rounds: int, mergekit: Path | None) -> None:
-    """Print time and memory of the 1.1B merge: floor, engine, whole process, mergekit, in turn."""
-    before, after = make_pair(work / "1b", "bfloat16", 3)
+def speed(work: Path, rounds: int, mergekit: Path | None, sizes: list[str]) -> None:
+    """Print time and memory of a merge in TinyLlama's layout, but for `sizes`: floor, ours, mergekit."""
+    before, after = make_pair(work / "-".join(["pair", *sizes]), "bfloat16", 3, *sizes)
     outs = {name: work / f"out-{name}" for name in ("floor", "synced", "engine", "ours", "theirs")}
     engine: Command = [sys.executable, HERE / "engine.py", before, after, outs["engine"]]
     cases: dict[str, Callable[[], Run]] = {
@@ -79,7 +79,8 @@ def speed(work: Path, rounds: int, mergekit: Path | None) -> None:
         median, peak = statistics.median(times), max(result.peak for result in results)
         row = (f"{median:.2f}", f"{min(times):.2f}-{max(times):.2f}", f"{median / base:.2f}")
         table.add_row(name, *row, f"{peak / 1e6:.0f}" if peak else "")
-    console.print(f"1.1B parameters, bfloat16, {rounds} rounds, warm cache; {machine()}")
+    parameters = sum(file.stat().st_size for file in before.glob("*.safetensors")) / 2e9
+    console.print(f"{parameters:.2f}B parameters, bfloat16, {rounds} rounds, warm cache; {machine()}")
     console.print(table)
 
 
@@ -128,11 +129,14 @@ def main() -> None:
     parser.add_argument(
         "--large", action="store_true", help="measure memory with 4.0B parameters too (24 GB)"
     )
+    parser.add_argument(
+        "--sizes", nargs="*", default=[], help="what differs from TinyLlama: hidden_size=512 ..."
+    )
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     if arguments.mergekit:
         agreement(arguments.work, arguments.mergekit)
-    speed(arguments.work, arguments.rounds, arguments.mergekit)
+    speed(arguments.work, arguments.rounds, arguments.mergekit, arguments.sizes)
     if arguments.large:
         large(arguments.work)
 
