@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A tax on a real model, and averages that pay it back: SmolLM2-135M-Instruct (before) is fine-tuned on instructions
-# (after), which raises its loss on Wikipedia. Runs on a CPU. Edit the variables, or set them in the environment.
+# Averages of a real pair: SmolLM2-135M-Instruct (before) and the same fine-tuned on instructions (after), measured on held-out
+# instructions and on Wikipedia. Runs on a CPU. Edit the variables, or set them in the environment.
 source "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 
 # Instructions, {"prompt", "response"} a line: the first rows train, the last are held out.
