@@ -58,7 +58,7 @@ def main() -> None:
     if settings.retain_weight:
         data["retain_ids"] = _retain(options, before, tokenizer, len(data["input_ids"]))
     if options.optimizer == "search":
-        outcome = _search(options, arguments, (before, after), settings, data)
+        outcome = _search(options, arguments, (before, after), tokenizer, settings, data)
     else:
         callbacks = [ProgressLines(), StopWhenSettled(options.settle_tolerance, options.settle_window)]
         outcome = optimize(before, after, data, settings, arguments, callbacks, checkpoint)
@@ -114,20 +114,27 @@ def _search(
     options: Namespace,
     arguments: TrainingArguments,
     models: tuple[PreTrainedModel, PreTrainedModel],
+    tokenizer: PreTrainedTokenizerBase,
     settings: MaskSettings,
     data: Mapping[str, Tensor],
 ) -> Outcome:
     from torch import nn
 
-    from ama.masks.objective import whole_loss
+    from ama.data.samples import read_samples
+    from ama.masks.measures import draw_prompts, loss_measure, reward_measure
     from ama.masks.search import JOURNAL_NAME, search
+    from ama.sampling import SamplingSettings
     from ama.training.progress import EvaluationLines
 
-    def measure(model: PreTrainedModel) -> float:
-        return whole_loss(model, data, settings.retain_weight, options.per_device_train_batch_size)
-
+    device = arguments.device
+    if options.reward_model:
+        sampling = SamplingSettings(max_new_tokens=options.max_new_tokens, seed=options.seed)
+        prompts = draw_prompts(read_samples(options.dataset_path), options.reward_prompts, options.seed)
+        measure = reward_measure(options.reward_model, tokenizer, prompts, sampling, device)
+    else:
+        measure = loss_measure(data, settings.retain_weight, options.per_device_train_batch_size)
     for model in models:
-        nn.Module.to(model, arguments.device)
+        nn.Module.to(model, device)
     return search(
         *models,
         settings,
@@ -170,6 +177,8 @@ def _facts(options: Namespace, arguments: TrainingArguments, data: Mapping[str, 
         "lr": options.lr,
         "seed": options.seed,
         "bf16": options.bf16,
+        "optimizer": options.optimizer,
+        "reward_model": str(options.reward_model or ""),
         "processes": arguments.world_size,
         "parallel": arguments.distributed_state.distributed_type.value
         if arguments.distributed_state

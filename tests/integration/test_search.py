@@ -6,7 +6,20 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from support.masking import FAMILIES, LAYERS, masked, merge, optimize, save_scene, tiny_model, token_ids
+from support.masking import (
+    EOS,
+    FAMILIES,
+    LAYERS,
+    VOCABULARY,
+    masked,
+    merge,
+    optimize,
+    save_scene,
+    save_tokenizer,
+    tiny_model,
+    token_ids,
+)
+from transformers import LlamaConfig, LlamaForSequenceClassification
 
 from ama.core.errors import UserError
 from ama.core.schedule import Scope
@@ -14,8 +27,10 @@ from ama.data.labelled_blocks import LossOn, label_blocks
 from ama.data.samples import read_samples
 from ama.masks import search as search_module
 from ama.masks.artifact import read_mask
-from ama.models import load_model, load_tokenizer
+from ama.masks.measures import draw_prompts
+from ama.models import load_model, load_reward_model, load_tokenizer
 from ama.models.in_memory import InMemoryAverage
+from ama.sampling import SamplingSettings, sample_replies, score_texts
 
 SEARCH = ("--optimizer", "search", "--reg_alpha", "0")
 
@@ -114,3 +129,50 @@ def test_one_block_and_too_few_evaluations(scene: Path, capsys: pytest.CaptureFi
 def test_search_refuses_deepspeed(scene: Path) -> None:
     with pytest.raises(UserError, match="does not run under DeepSpeed"):
         optimize(scene, *SEARCH, "--deepspeed", "configs/deepspeed/ds_config_zero2.json")
+
+
+def _save_judge(scene: Path) -> Path:
+    """Save a reward model that likes texts with many of the first words."""
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_labels=1,
+        pad_token_id=EOS,
+    )
+    torch.manual_seed(0)
+    LlamaForSequenceClassification(config).save_pretrained(scene / "judge")
+    save_tokenizer(scene / "judge")
+    return scene / "judge"
+
+
+def test_search_raises_the_reward_of_replies(scene: Path) -> None:
+    judge = _save_judge(scene)
+    reward = ("--reward_model", str(judge), "--reward_prompts", "24", "--max_new_tokens", "6")
+    masks = optimize(scene, *SEARCH, *reward, "--evaluations", "30")
+    content = _readable(masks)
+    metrics = content["metrics"]
+    assert isinstance(metrics, dict)
+    assert metrics["value"] < metrics["value_at_equal_ratios"] - 1e-3
+    assert content["reward_model"] == str(judge)
+    # The reward is what a merge by these ratios gets, by models loaded anew.
+    out = merge(scene, masks, scene / "merged", "--allow_extrapolation")
+    prompts = draw_prompts(read_samples(scene / "samples.json"), 24, 0)
+    replies = sample_replies(
+        load_model(out), load_tokenizer(out), prompts, SamplingSettings(max_new_tokens=6)
+    )
+    texts = [prompt + reply for prompt, reply in zip(prompts, replies, strict=True)]
+    scores = score_texts(load_reward_model(judge), load_tokenizer(judge), texts)
+    assert -sum(scores) / len(scores) == pytest.approx(metrics["value"], abs=1e-4)
+
+
+def test_a_reward_without_a_search_and_prompts_without_a_mark(scene: Path) -> None:
+    with pytest.raises(UserError, match="give --optimizer search"):
+        optimize(scene, "--reward_model", str(scene / "before"))
+    (scene / "samples.json").write_text(
+        json.dumps({"type": "text_only", "instances": [{"text": "w1 " * 40}]})
+    )
+    with pytest.raises(UserError, match="have no prompts to reply to"):
+        optimize(scene, *SEARCH, "--reward_model", str(_save_judge(scene)))

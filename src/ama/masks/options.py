@@ -49,6 +49,19 @@ def add_options(parser: Parser) -> None:
     add("--retain_samples", type=positive_int, default=64, help="how many samples of before to draw, at most")
     add("--optimizer", choices=("adam", "search"), default="adam", help="search: CMA-ES, without gradients")
     add("--evaluations", type=positive_int, default=100, help="of the search: how many averages to measure")
+    add(
+        "--reward_model",
+        type=Path,
+        metavar="DIR",
+        help="of the search: measure the reward of sampled replies, not the likelihood of the samples",
+    )
+    add(
+        "--reward_prompts",
+        type=positive_int,
+        default=128,
+        help="how many of the samples' prompts to reply to",
+    )
+    add("--max_new_tokens", type=positive_int, default=128, help="of a reply whose reward is measured")
     add("--lr", type=float, default=2e-5, help="learning rate, per linear module that a ratio governs")
     add("--scale_lr_by_sharing", choices=("true", "false"), default="true", help="lr times linear modules")
     add("--num_train_epochs", type=float, default=1.0, help="passes over the samples")
@@ -75,6 +88,8 @@ def mask_settings(options: Namespace) -> MaskSettings:
     """
     if options.optimizer == "search" and options.deepspeed:
         raise UserError("--optimizer search does not run under DeepSpeed: use torchrun or one process")
+    if options.reward_model and options.optimizer != "search":
+        raise UserError("--reward_model has no gradient in the ratios: give --optimizer search with it")
     for name in ("lr", "num_train_epochs"):
         if not 0 < getattr(options, name) < float("inf"):
             raise UserError(f"--{name} {getattr(options, name)}: give a number above 0")
