@@ -25,6 +25,7 @@ likelihood, while the mean of the ratios stays init_val. A ratio is the weight o
 
 Example: python -m ama.optimize_masks --before models/sft --after models/rlhf \\
   --dataset_path data/collected.json --output_dir output/masks --lr 0.005
+Options may come from a file, one a line: @configs/masks/small_model.args; the later of two wins.
 Merge the result with python -m ama.merge_masks. The same command under accelerate launch, torchrun or
 deepspeed shares the work; run again after a crash, it goes on at its last checkpoint."""
 

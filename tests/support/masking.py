@@ -37,11 +37,14 @@ LAYERS = 4
 _SIZES = {"vocab_size": VOCABULARY, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": LAYERS}
 _SIZES |= {"num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 64}
 _GPT2 = {"vocab_size": VOCABULARY, "n_embd": 16, "n_layer": LAYERS, "n_head": 2, "n_positions": 64}
+_GPT2 |= {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
 FAMILIES: dict[str, PreTrainedConfig] = {
     "llama": LlamaConfig(**_SIZES, tie_word_embeddings=False, attention_bias=True),
     "llama-tied": LlamaConfig(**_SIZES, tie_word_embeddings=True),
-    "gpt2": GPT2Config(**_GPT2, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0),
+    "gpt2": GPT2Config(**_GPT2),
+    "gpt2-untied": GPT2Config(**_GPT2, tie_word_embeddings=False),
     "mixtral": MixtralConfig(**_SIZES, tie_word_embeddings=False, num_local_experts=2),
+    "mixtral-tied": MixtralConfig(**_SIZES, tie_word_embeddings=True, num_local_experts=2),
 }
 EOS = 0
 

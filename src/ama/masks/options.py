@@ -23,6 +23,7 @@ _Kind = TypeVar("_Kind", bound=StrEnum)
 
 def add_options(parser: Parser) -> None:
     """Add all options of `python -m ama.optimize_masks`."""
+    parser.fromfile_prefix_chars = "@"
     add = parser.add_argument
     add("--before", type=Path, required=True, metavar="DIR", help="model before RLHF (model_path0)")
     add("--after", type=Path, required=True, metavar="DIR", help="model after RLHF (model_path)")

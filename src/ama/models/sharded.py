@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 
-def whole_shape(parameter: nn.Parameter) -> tuple[int, ...]:
+def whole_shape(parameter: Tensor) -> tuple[int, ...]:
     """Return the shape of a parameter; where only a share of it is here, the shape of the whole."""
     return tuple(getattr(parameter, "ds_shape", parameter.shape))
 

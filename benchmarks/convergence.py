@@ -1,0 +1,147 @@
+"""How near learned ratios come to the best of a grid of the same mean, on tiny trained pairs."""
+
+import argparse
+import itertools
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import torch
+from measure import machine
+from rich.box import MARKDOWN
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from ama.console import Parser
+from ama.core.learned_ratios import Approach
+from ama.core.schedule import Schedule, Scope
+from ama.data.labelled_blocks import LossOn, label_blocks
+from ama.data.samples import Sample
+from ama.masks.objective import whole_loss
+from ama.masks.optimize import optimize, start_ratios
+from ama.masks.options import add_options, mask_settings, training_arguments
+from ama.masks.retain import draw_unconditional
+from ama.models import load_model, load_tokenizer, quiet
+from ama.models.in_memory import InMemoryAverage
+from ama.sandbox.pair import PairSettings, build_pair
+
+CONFIG = Path(__file__).resolve().parents[1] / "configs" / "masks" / "small_model.args"
+MEAN, STEP, BLOCKS = 0.2, 0.05, 3
+PROMPT, REPLY = 120, 200  # characters
+SIZE, ROWS = 128, 48
+console = Console(width=120)
+
+
+def samples_of(text: str) -> list[Sample]:
+    """Cut a text into pairs of a prompt and its continuation."""
+    starts = range(0, len(text) - PROMPT - REPLY, PROMPT + REPLY)
+    return [Sample(text[i : i + PROMPT], text[i + PROMPT : i + PROMPT + REPLY]) for i in starts]
+
+
+def grid() -> list[tuple[float, ...]]:
+    """Return every ratio of three blocks in steps of STEP whose mean is MEAN."""
+    total = round(BLOCKS * MEAN / STEP)
+    points = itertools.product(range(total + 1), repeat=BLOCKS)
+    return [tuple(part * STEP for part in point) for point in points if sum(point) == total]
+
+
+def options_for(folder: Path, approach: Approach, loss_on: LossOn, retain: float, seed: int) -> Namespace:
+    """Read the shipped configuration with what differs from run to run."""
+    parser = Parser("optimize_masks", "")
+    add_options(parser)
+    places = ["--before=.", "--after=.", "--dataset_path=.", f"--output_dir={folder / 'masks'}"]
+    choices = [
+        f"--approach={approach}",
+        f"--loss_on={loss_on}",
+        f"--retain_weight={retain}",
+        f"--seed={seed}",
+    ]
+    return parser.parse_args([f"@{CONFIG}", *places, *choices])
+
+
+def data_for(
+    folder: Path, tokenizer: PreTrainedTokenizerBase, before: PreTrainedModel, loss_on: LossOn, seed: int
+) -> dict[str, Tensor]:
+    """Return blocks of the code that after was trained on, and of before's own texts."""
+    text = (folder / "texts" / "code_train.txt").read_text()
+    data = label_blocks(samples_of(text), tokenizer, SIZE, loss_on)
+    data = {name: values[:ROWS] for name, values in data.items()}
+    return {**data, "retain_ids": draw_unconditional(before, tokenizer, ROWS, SIZE, seed)}
+
+
+def learn(folder: Path, data: dict[str, Tensor], options: Namespace) -> list[float]:
+    """Return the ratios that the training ends with."""
+    settings = mask_settings(options)
+    used = {name: values for name, values in data.items() if settings.retain_weight or name != "retain_ids"}
+    models = [load_model(folder / name, "float32") for name in ("before", "after")]
+    return optimize(models[0], models[1], used, settings, training_arguments(options)).mask.ratios()
+
+
+def compare(folder: Path, seed: int, settings: PairSettings, table: Table) -> None:
+    """Add a row for each objective and approach of one pair."""
+    build_pair(folder, seed, settings)
+    before, after = (load_model(folder / name, "float32") for name in ("before", "after"))
+    tokenizer, average = load_tokenizer(folder / "before"), InMemoryAverage(before, after)
+    for loss_on in LossOn:
+        data = data_for(folder, tokenizer, before, loss_on, seed)
+        for retain in (0.0, 1.0):
+            options = options_for(folder, Approach.NORMALIZED, loss_on, retain, seed)
+            blocks, _ = start_ratios(after, mask_settings(options))
+
+            def value(ratios: tuple[float, ...]) -> float:
+                schedule: Schedule = blocks.schedule(ratios, MEAN, extrapolate=True)  # noqa: B023
+                return whole_loss(average.mix(schedule), data, retain, ROWS)  # noqa: B023
+
+            equal = value((MEAN,) * BLOCKS)
+            best, point = min((value(point), point) for point in grid())
+            for approach in Approach:
+                ratios = learn(folder, data, options_for(folder, approach, loss_on, retain, seed))
+                gain = (equal - value(tuple(ratios))) / (equal - best)
+                found = " ".join(f"{ratio:.3f}" for ratio in ratios)
+                where = " ".join(f"{ratio:.2f}" for ratio in point)
+                name = approach.removeprefix("mask_").removesuffix("_sigmoid_linear")
+                row = (
+                    str(seed),
+                    str(loss_on),
+                    f"{retain:g}",
+                    name,
+                    f"{equal:.4f}",
+                    f"{best:.4f}",
+                    where,
+                    found,
+                )
+                table.add_row(*row, f"{gain:.1%}")
+
+
+def main() -> None:
+    """Read the command line, build the pairs, compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="folder for the pairs; they are kept there")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--pair", default="{}", help="sizes of the pair that differ, as JSON (for tests)")
+    arguments = parser.parse_args()
+    quiet()
+    header = (
+        "seed",
+        "loss on",
+        "retain",
+        "approach",
+        "equal",
+        "best",
+        "best ratios",
+        "learned ratios",
+        "gain",
+    )
+    table = Table(*header, box=MARKDOWN)
+    for seed in arguments.seeds:
+        pair = PairSettings(**json.loads(arguments.pair))
+        compare(arguments.work / str(seed), seed, pair, table)
+    console.print(f"mean {MEAN}, grid of {len(grid())} points; {Scope.LINEAR} maps; {machine()}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    main()
