@@ -80,7 +80,7 @@ class InterpolatedLinear(torch.autograd.Function):
         wide = grad.to(product_dtype(grad))
         if ctx.needs_input_grad[0]:
             weight = mixed(before, after, ratio).to(grad.dtype).to(wide.dtype)
-            grad_x = linear(wide, weight if ctx.transposed else weight.t()).to(grad.dtype)
+            grad_x = torch.matmul(wide, weight.t() if ctx.transposed else weight).to(grad.dtype)
         if ctx.needs_input_grad[1]:
             pair = (biases[0], biases[1]) if biases else None
             total = torch.zeros((), dtype=_wide(grad.dtype), device=grad.device)
@@ -89,7 +89,7 @@ class InterpolatedLinear(torch.autograd.Function):
             for part, values in zip(torch.split(rows, step), torch.split(kept, step), strict=True):
                 if not ctx.kept_slope:
                     values = _slope(values.to(wide.dtype), (before, after), pair, ctx.transposed)
-                total += torch.linalg.vecdot(part.to(total.dtype), values.to(total.dtype)).sum()
+                total += torch.dot(part.reshape(-1).to(total.dtype), values.reshape(-1).to(total.dtype))
             grad_ratio = total.to(ratio.dtype)
         return grad_x, grad_ratio, None, None, None, None
 
