@@ -134,7 +134,7 @@ def test_a_loss_that_is_no_number_stops_the_training(learner: Path, tmp_path: Pa
     ("changes", "said"),
     [
         ({"--model": "missing"}, "missing: not a model folder (no config.json)"),
-        ({"--data": "missing.txt"}, "No such file or directory: missing.txt"),
+        ({"--data": "missing.txt"}, "data set missing.txt is missing"),
         ({"--out": "model"}, "model exists already"),
         ({"--block_size": "9999"}, "fill no block of 9999"),
         ({"--batch": "0"}, "batch 0: must be positive"),

@@ -221,8 +221,8 @@ BAD: dict[str, tuple[tuple[str, ...], Callable[[Path], Any], str]] = {
     "one token": (("--block_size", "1"), _nothing, "--block_size 1"),
     "no samples": ((), _data({"type": "text_only", "instances": []}), "samples.json is empty"),
     "empty folder": ((), _folder, "samples.json is empty"),
-    "no JSON": ((), _data("{"), "samples.json is no JSON file"),
-    "other type": ((), _data({"type": "image", "instances": []}), "samples.json is no LMFlow JSON"),
+    "no JSON": ((), _data("{"), "samples.json: not JSON at character 1"),
+    "other type": ((), _data({"type": "image", "instances": []}), "samples.json: type 'image' is not one of"),
     "no text": (
         (),
         _data({"type": "text_only", "instances": [{"input": "a"}]}),

@@ -1,13 +1,13 @@
 """Read texts from plain text, LMFlow JSON and JSON lines."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from ama.core.errors import UserError
+from ama.data.lmflow import parse_json, parse_lmflow, read_utf8
 
-TEXT_FIELDS: Mapping[str, tuple[str, ...]] = {"text_only": ("text",), "text2text": ("input", "output")}
+LMFLOW_KINDS = ("text_only", "text2text")
 LINE_FIELDS: tuple[tuple[str, ...], ...] = (("text",), ("prompt", "response"), ("prompt", "completion"))
 
 
@@ -35,11 +35,7 @@ def _read(path: Path) -> list[str]:
         raise UserError(
             f"{path}: cannot tell the format from suffix {path.suffix!r}; use {', '.join(_READERS)}"
         )
-    try:
-        content = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from None
-    texts = [text for text in reader(path, content) if text.strip()]
+    texts = [text for text in reader(path, read_utf8(path)) if text.strip()]
     if not texts:
         raise UserError(f"{path}: holds no text")
     return texts
@@ -50,13 +46,7 @@ def _plain(path: Path, content: str) -> list[str]:
 
 
 def _lmflow(path: Path, content: str) -> list[str]:
-    data = _parse(content, str(path))
-    if not isinstance(data, dict) or not isinstance(data.get("instances"), list):
-        raise UserError(f'{path}: not LMFlow JSON; it needs {{"type": ..., "instances": [...]}}')
-    fields = TEXT_FIELDS.get(str(data.get("type")))
-    if fields is None:
-        raise UserError(f"{path}: type {data.get('type')!r} is not one of {', '.join(TEXT_FIELDS)}")
-    return [_join(item, fields, f"{path}: instance {index}") for index, item in enumerate(data["instances"])]
+    return ["".join(instance.texts) for instance in parse_lmflow(content, path, LMFLOW_KINDS)]
 
 
 def _json_lines(path: Path, content: str) -> list[str]:
@@ -64,7 +54,7 @@ def _json_lines(path: Path, content: str) -> list[str]:
     for number, line in enumerate(content.split("\n"), start=1):
         if line.strip():
             place = f"{path}: line {number}"
-            texts.append(_line(_parse(line, place), place))
+            texts.append(_line(parse_json(line, place), place))
     return texts
 
 
@@ -82,13 +72,6 @@ def _join(item: Any, fields: tuple[str, ...], place: str) -> str:
         if not isinstance(item, dict) or not isinstance(item.get(field), str):
             raise UserError(f"{place}: needs text under {field!r}")
     return "".join(item[field] for field in fields)
-
-
-def _parse(content: str, place: str) -> Any:
-    try:
-        return json.loads(content)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{place}: not JSON at character {error.pos}: {error.msg}") from None
 
 
 _READERS: dict[str, Callable[[Path, str], list[str]]] = {
