@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import ama
 from ama.console import track_bytes
 from ama.data.anthropic import Dropped, convert, read_comparisons
 from ama.data.whole_file import write_whole
@@ -65,7 +66,7 @@ def make_part(source: Path, file: str, work: Path, tokenizer: str, count_tokens:
     """
     content = source.read_bytes()
     digest = sha256(content).hexdigest()
-    note = {"sha256": digest, "tokenizer": tokenizer}
+    note = {"ama": ama.__version__, "sha256": digest, "tokenizer": tokenizer}
     kept = work / f"{file.removesuffix('.jsonl.gz').replace('/', '-')}.json"
     part = _kept_part(kept, note)
     if part is None:
