@@ -14,8 +14,8 @@ from ama.core.errors import UserError
 FILE = "alpaca_eval.json"
 DESCRIPTION = f"""Write {FILE}: each prompt of AlpacaEval with the outputs of the models to compare with.
 
-`reference` are the outputs that come with the prompts, those of text_davinci_003; gpt4_1106_preview are those that the
-paper compares with. A local source has alpaca_eval.jsonl, and MODEL.json under model_outputs for each model.
+`reference` are the outputs that come with the prompts, those of text_davinci_003; gpt4_1106_preview are those
+that the paper compares with. A local source has alpaca_eval.jsonl, and model_outputs/MODEL.json for each.
 Example: python -m ama.prepare_alpaca_eval data/alpaca_eval --source my_copy
 """
 

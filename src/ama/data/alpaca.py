@@ -12,7 +12,7 @@ REPO = "tatsu-lab/alpaca_eval"
 REMEDY = "without internet set ALPACA_EVAL_SOURCE=DIR, a local copy"
 KIND = "instruction_to_outputs"
 REFERENCE = "reference"
-# On the hub: the prompts with the outputs of text_davinci_003, and the outputs that AlpacaEval 2 compares with.
+# On the hub: the prompts with outputs of text_davinci_003, and the outputs that AlpacaEval 2 compares with.
 HUB_PROMPTS = "alpaca_eval.json"
 HUB_OUTPUTS: Mapping[str, str] = {"gpt4_1106_preview": "alpaca_eval_gpt4_baseline.json"}
 LOCAL_PROMPTS = ("alpaca_eval.jsonl", "alpaca_eval.json")
@@ -57,8 +57,8 @@ def join_outputs(files: Mapping[str, Path]) -> list[dict[str, Any]]:
         files: see `find_on_hub`.
 
     Raises:
-        UserError: a file that can't be read, a row without its texts, a prompt that comes twice, or one that a
-            model has no output for; names file and row.
+        UserError: a file that can't be read, a row without its texts, a prompt that comes twice, or one
+            that a model has no output for; names file and row.
     """
     outputs = {name: _outputs(path) for name, path in files.items()}
     for name, found in outputs.items():

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 from ama.core.errors import UserError
 
+# Beside the files of a prepared data set, and none of them.
+MANIFEST = "manifest.json"
+
 
 class Kind(NamedTuple):
     """The fields of a type of instances.
@@ -56,14 +59,16 @@ def read_lmflow(path: Path, kinds: Iterable[str] = KINDS) -> list[Instance]:
     """Read a file, or the *.json files of a folder in the order of their names.
 
     Args:
-        path: file or folder.
+        path: file or folder; its manifest.json is no data.
         kinds: the types to accept, keys of KINDS.
 
     Raises:
         UserError: nothing there or no instance, text that is not UTF-8 or no JSON, another type, two types in
             one folder, or an instance without its fields; names file, instance and field.
     """
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    files = (
+        [file for file in sorted(path.glob("*.json")) if file.name != MANIFEST] if path.is_dir() else [path]
+    )
     instances: list[Instance] = []
     for file in files:
         found = parse_lmflow(read_utf8(file), file, kinds)

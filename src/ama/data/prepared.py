@@ -9,8 +9,7 @@ from typing import Any
 
 import ama
 from ama.checkpoint.staging import check_target, staged_folder, staging_of
-
-MANIFEST = "manifest.json"
+from ama.data.lmflow import MANIFEST
 
 
 def stands(target: Path, origin: Mapping[str, Any]) -> bool:
