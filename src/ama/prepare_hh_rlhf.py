@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from argparse import Namespace
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ama.console import Parser, positive_int, run
+from ama.core.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from ama.data.hh_folder import Output
-    from ama.data.hh_part import CountTokens, Part
-    from ama.data.hh_split import SplitRows
+    from ama.data.hh_part import CountTokens
 
 DESCRIPTION = """Make LMFlow JSON, dialogues as '###Human: ...###Assistant: ...', of Anthropic's HH-RLHF.
 
@@ -38,9 +33,10 @@ def main() -> None:
     options = _options()
     from ama.data.anthropic import REPO
     from ama.data.hh_folder import outputs, write_outputs
-    from ama.data.hh_part import make_part
+    from ama.data.hh_part import drop_parts, make_part, work_of
     from ama.data.hh_source import find_files
     from ama.data.hh_split import Leak, SplitSettings, split_rows
+    from ama.data.hh_summary import counts, show
     from ama.data.prepared import prepared_folder, sha256_of, stands
 
     settings = SplitSettings(
@@ -56,26 +52,29 @@ def main() -> None:
         "settings": {**vars(settings), "tokenizer": tokenizer},
         "read": {f"{subset}/{split}.jsonl.gz": sha256_of(path) for (subset, split), path in files.items()},
     }
-    work = options.out.with_name(f"{options.out.name}.work")
+    work = work_of(options.out)
     if stands(options.out, origin):
         sys.stderr.write(f"{options.out} is there already, made of the same files in the same way\n")
-        shutil.rmtree(work, ignore_errors=True)
+        drop_parts(work, origin["read"])
         return
     source = f"{REPO} at {options.revision}" if options.source is None else str(options.source)
     facts: dict[str, Any] = {"source": source}
     inputs = [] if options.source is None else [options.source]
-    with prepared_folder(options.out, inputs, origin, facts, overwrite=options.overwrite) as staging:
-        parts = {
-            key: make_part(path, f"{key[0]}/{key[1]}.jsonl.gz", work, tokenizer, count_tokens)
-            for key, path in files.items()
-        }
-        rows = split_rows(parts, settings)
-        written = outputs(rows)
-        write_outputs(staging, written)
-        notes += rows.notes
-        facts |= _counts(list(parts.values()), rows, written, notes)
-    shutil.rmtree(work, ignore_errors=True)
-    _show(options.out, facts)
+    try:
+        with prepared_folder(options.out, inputs, origin, facts, overwrite=options.overwrite) as staging:
+            parts = {
+                key: make_part(path, f"{key[0]}/{key[1]}.jsonl.gz", work, tokenizer, count_tokens)
+                for key, path in files.items()
+            }
+            rows = split_rows(parts, settings)
+            written = outputs(rows)
+            write_outputs(staging, written)
+            facts |= counts(list(parts.values()), rows, written, notes)
+    except UserError:
+        drop_parts(work, origin["read"])
+        raise
+    drop_parts(work, origin["read"])
+    show(options.out, facts)
 
 
 def _tokens(folder: Path | None) -> tuple[str, CountTokens]:
@@ -87,60 +86,6 @@ def _tokens(folder: Path | None) -> tuple[str, CountTokens]:
     from ama.models.token_counts import token_counter
 
     return token_counter(folder)
-
-
-def _counts(
-    parts: Sequence[Part], rows: SplitRows, written: Sequence[Output], notes: Sequence[str]
-) -> dict[str, Any]:
-    """Return what the manifest and the summary say."""
-    return {
-        "read": [
-            {"file": part.file, "comparisons": part.lines, "kept": len(part.rows), "dropped": part.dropped}
-            for part in parts
-        ],
-        "test_rows_dropped_as_leaks": rows.leaked,
-        "prompts_left_out": {
-            name: {"too_long": prompts.long, "repeated": prompts.repeated}
-            for name, prompts in (("train", rows.prompts), ("test", rows.eval_prompts))
-        },
-        "instances": {file.name: file.size for file in written},
-        "what": {file.name: file.what for file in written},
-        "notes": list(notes),
-    }
-
-
-def _show(out: Path, facts: Mapping[str, Any]) -> None:
-    from ama.console.table import print_table
-
-    read = facts["read"]
-    print_table(
-        f"read from {facts['source']}",
-        ("file", "comparisons", "kept", "dropped"),
-        [(part["file"], part["comparisons"], part["kept"], _reasons(part["dropped"])) for part in read],
-    )
-    total: Counter[str] = sum((Counter(part["dropped"]) for part in read), Counter())
-    print_table(
-        f"written to {out}",
-        ("file", "instances", "what"),
-        [
-            (name if count else f"{name}: not made", count, facts["what"][name])
-            for name, count in facts["instances"].items()
-        ],
-    )
-    left_out = facts["prompts_left_out"]
-    lines = [f"{sum(total.values())} comparisons dropped ({_reasons(total) or 'none'})"]
-    lines.append(
-        f"{facts['test_rows_dropped_as_leaks']} test rows dropped since training has their prompt too"
-    )
-    lines += [
-        f"{split} prompts left out: {counts['too_long']} too long, {counts['repeated']} repeated"
-        for split, counts in left_out.items()
-    ]
-    sys.stdout.write("\n".join([*lines, *facts["notes"]]) + "\n")
-
-
-def _reasons(dropped: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason}: {count}" for reason, count in sorted(dropped.items()))
 
 
 def _options() -> Namespace:

@@ -2,13 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ama
+from ama.checkpoint.staging import real_path
 from ama.console import track_bytes
 from ama.data.anthropic import Dropped, convert, read_comparisons
 from ama.data.whole_file import write_whole
@@ -67,12 +69,30 @@ def make_part(source: Path, file: str, work: Path, tokenizer: str, count_tokens:
     content = source.read_bytes()
     digest = sha256(content).hexdigest()
     note = {"ama": ama.__version__, "sha256": digest, "tokenizer": tokenizer}
-    kept = work / f"{file.removesuffix('.jsonl.gz').replace('/', '-')}.json"
+    kept = _place(work, file)
     part = _kept_part(kept, note)
     if part is None:
         part = _new_part(source, content, file, digest, count_tokens)
         write_whole(kept, [json.dumps({"note": note, "part": vars(part)})])
     return part
+
+
+def work_of(target: Path) -> Path:
+    """Return the folder beside the result in which parts are kept until it is whole."""
+    place = real_path(target)
+    return place.parent / f"{place.name}.work"
+
+
+def drop_parts(work: Path, files: Iterable[str]) -> None:
+    """Remove the parts of these files, and the folder if nothing else is in it."""
+    for file in files:
+        _place(work, file).unlink(missing_ok=True)
+    with suppress(OSError):
+        work.rmdir()
+
+
+def _place(work: Path, file: str) -> Path:
+    return work / f"{file.removesuffix('.jsonl.gz').replace('/', '-')}.json"
 
 
 def _kept_part(path: Path, note: Mapping[str, str]) -> Part | None:

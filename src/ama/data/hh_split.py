@@ -150,7 +150,7 @@ def _prompts(rows: Sequence[Row], longest: int) -> Prompts:
 def _key(row: Row, leak: Leak) -> str:
     """Return what two rows must not share, apart from case and spacing."""
     text = row.prompt if leak is Leak.PROMPT else row.prompt.partition(ASSISTANT)[0]
-    return " ".join(text.split()).casefold()
+    return " ".join(text.replace("###", " ###").split()).casefold()
 
 
 def _share(row: Row, purpose: str, seed: int) -> float:

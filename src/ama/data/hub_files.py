@@ -11,7 +11,7 @@ from ama.core.errors import UserError
 
 
 class HubRepo:
-    """A data set repository at one commit.
+    """A data set repository at one revision.
 
     Attributes:
         repo: owner/name.
@@ -41,18 +41,14 @@ class HubRepo:
         from huggingface_hub.utils.logging import set_verbosity_error
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
-        if isinstance(self._listing, Exception):
-            commit, offline = self.revision, True
-        else:
-            commit, names = self._listing
-            offline = False
-            if name not in names:
-                return None
+        offline = isinstance(self._listing, Exception)
+        if not isinstance(self._listing, Exception) and name not in self._listing:
+            return None
         # It warns of every retry.
         set_verbosity_error()  # type: ignore[no-untyped-call]
         with self._told(), nullcontext() if sys.stderr.isatty() else disable_progress_bars():
             path = hf_hub_download(
-                self.repo, name, repo_type="dataset", revision=commit, local_files_only=offline
+                self.repo, name, repo_type="dataset", revision=self.revision, local_files_only=offline
             )
             return Path(path)
 
@@ -65,11 +61,11 @@ class HubRepo:
         with self._told():
             if isinstance(self._listing, Exception):
                 raise self._listing
-            return self._listing[1]
+            return self._listing
 
     @cached_property
-    def _listing(self) -> tuple[str, list[str]] | Exception:
-        """The commit and its files, or why the hub could not be asked."""
+    def _listing(self) -> list[str] | Exception:
+        """The names of all files, or why the hub could not be asked."""
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError
 
@@ -80,7 +76,7 @@ class HubRepo:
                 raise error
         except Exception as error:  # Of the HTTP library: there is no way to the hub.
             return error
-        return info.sha or self.revision, sorted(file.rfilename for file in info.siblings or ())
+        return sorted(file.rfilename for file in info.siblings or ())
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -74,7 +74,7 @@ def inspect(path: Path) -> Inspection:
 
     Raises:
         UserError: see `ama.data.lmflow.read_lmflow`; a blank text, a dialogue that does not begin with the
-            human or does not end with a reply, a text without a role mark among dialogues, or a missing reward
+            human or does not end with a reply, a text without a role mark among dialogues, or no reward
             or margin where the first instance has one. Names file, instance and field.
     """
     if path.is_dir() or path.suffix == ".json":
