@@ -39,11 +39,11 @@ class Hub:
         return self._commits[repo][commit], commit
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
-        """Return status, headers and content for a path."""
-        if match := re.fullmatch(r"/api/(?:models|(datasets/))([^/]+/[^/]+)/(revision|tree)/(.+)", path):
-            repo, kind, revision = (match[1] or "") + match[2], match[3], match[4]
+        """Return status, headers and content for a path as it was sent: slashes in a branch are quoted."""
+        if match := re.fullmatch(r"/api/(?:models/|(datasets/))([^/]+/[^/]+)/(revision|tree)/([^/]+)", path):
+            repo, kind, revision = (match[1] or "") + match[2], match[3], unquote(match[4])
         elif match := re.fullmatch(r"/((?:datasets/)?[^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
-            repo, revision, kind = match.groups()
+            repo, revision, kind = match[1], unquote(match[2]), unquote(match[3])
         else:
             return 404, {}, b""
         if repo not in self._commits:
@@ -89,7 +89,7 @@ def serving() -> Iterator[Hub]:
             self.wfile.write(content)
 
         def _reply(self) -> bytes:
-            status, headers, content = hub.answer(unquote(urlsplit(self.path).path))
+            status, headers, content = hub.answer(urlsplit(self.path).path)
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(content))}.items():
                 self.send_header(name, value)
