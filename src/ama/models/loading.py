@@ -29,13 +29,65 @@ def load_model(folder: Path, dtype: str = "auto") -> PreTrainedModel:
     """
     from transformers import AutoModelForCausalLM
 
-    with _user_errors(folder, "model"):
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, output_loading_info=True
+    return _load(AutoModelForCausalLM, folder, dtype)
+
+
+def load_reward_model(folder: Path, dtype: str = "auto") -> PreTrainedModel:
+    """Load a reward model: a sequence classification model of one output.
+
+    Args:
+        folder: a Hugging Face checkpoint.
+        dtype: type of the weights in memory, `auto` for the checkpoint's own.
+
+    Returns:
+        The model on the CPU, in evaluation mode.
+
+    Raises:
+        UserError: as `load_model`, and if the model has another number of outputs.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    model = _load(AutoModelForSequenceClassification, folder, dtype)
+    if model.config.num_labels != 1:
+        raise UserError(
+            f"the reward model {folder} has {model.config.num_labels} outputs: "
+            "give one that was trained with num_labels 1"
         )
-    model, info = loaded
-    if info["missing_keys"]:
-        raise UserError(f"{folder}: the weights lack {min(info['missing_keys'])}")
+    return model
+
+
+def new_reward_model(folder: Path) -> PreTrainedModel:
+    """Load a causal language model's weights in float32 with a fresh head of one output in place of its own.
+
+    The head is drawn by torch's global generator: seed it first. A reward model keeps the head it has.
+
+    Raises:
+        UserError: as `load_model`.
+    """
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    # transformers reports the head that is missing, which is what is wanted.
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        factory: Any = AutoModelForSequenceClassification
+        return _load(factory, folder, "float32", fresh=("score.weight",), num_labels=1)
+    finally:
+        logging.set_verbosity(level)
+
+
+def _load(
+    factory: Any, folder: Path, dtype: str, fresh: tuple[str, ...] = (), **options: Any
+) -> PreTrainedModel:
+    """Load weights with a class of transformers; `fresh` names those that may be missing."""
+    with _user_errors(folder, "model"):
+        model, info = factory.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, output_loading_info=True, **options
+        )
+    missing = set(info["missing_keys"]) - set(fresh)
+    if missing:
+        raise UserError(f"{folder}: the weights lack {min(missing)}")
     return model  # type: ignore[no-any-return]
 
 
