@@ -90,6 +90,19 @@ def test_accepted_answers_of_drop(
             },
             ["y/2.jsonl"],
         ),
+        (
+            "piqa",
+            ["plain_text/train-0.parquet"],
+            {
+                "configs": [
+                    {
+                        "config_name": "plain_text",
+                        "data_files": [{"split": "train", "path": "plain_text/train-*"}],
+                    }
+                ]
+            },
+            ["plain_text/train-0.parquet"],
+        ),
         ("piqa", ["piqa.py", "train.csv"], {"configs": None}, {}),
     ],
 )

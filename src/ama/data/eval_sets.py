@@ -7,6 +7,7 @@ from typing import Any
 from ama.core.errors import UserError
 
 SPLITS = ("train", "validation", "test")
+DEFAULT = "default"
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,17 @@ _ARC = ("id", "question", "choices", "answerKey")
 _DROP = ("passage", "question", "query_id", "answer", "validated_answers")
 _SQUAD = ("id", "title", "context", "question", "answers")
 _BOOLQ = ("question", "passage", "label")
-DROP = EvalSet("EleutherAI/drop", "default", "drop", "validation", "train", "drop", _DROP)
+DROP = EvalSet("EleutherAI/drop", DEFAULT, "drop", "validation", "train", "drop", _DROP)
 EVAL_SETS = (
     EvalSet("allenai/ai2_arc", "ARC-Easy", "arc_easy", "test", "train", "ai2_arc/ARC-Easy", _ARC),
     EvalSet(
         "allenai/ai2_arc", "ARC-Challenge", "arc_challenge", "test", "train", "ai2_arc/ARC-Challenge", _ARC
     ),
-    EvalSet(
-        "baber/piqa", "default", "piqa", "validation", "train", "piqa", ("goal", "sol1", "sol2", "label")
-    ),
+    EvalSet("baber/piqa", DEFAULT, "piqa", "validation", "train", "piqa", ("goal", "sol1", "sol2", "label")),
     EvalSet("EleutherAI/race", "high", "race", "test", None, "race_eleutherai/high", ("article", "problems")),
     EvalSet("aps/super_glue", "boolq", "boolq", "validation", "train", "super_glue_boolq", _BOOLQ),
     DROP,
-    EvalSet("lighteval/squad_v2", "default", "squadv2", "validation", "train", "squad_v2", _SQUAD),
+    EvalSet("lighteval/squad_v2", DEFAULT, "squadv2", "validation", "train", "squad_v2", _SQUAD),
     EvalSet(
         "wmt/wmt14",
         "fr-en",

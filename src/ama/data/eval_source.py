@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ama.core.errors import UserError
-from ama.data.eval_sets import EvalSet
+from ama.data.eval_sets import DEFAULT, EvalSet
 from ama.data.hub_files import HubRepo
 from ama.data.lmflow import parse_json, read_utf8
 
@@ -63,8 +63,14 @@ def choose_files(eval_set: EvalSet, names: list[str], card: Mapping[str, Any]) -
     """
     readable = [name for name in names if name.endswith(SUFFIXES)]
     patterns: dict[str, list[str]] = {}
-    for config in card.get("configs") or ():
-        if config.get("config_name") == eval_set.config and isinstance(config.get("data_files"), list):
+    configs = card.get("configs") or ()
+    for config in configs:
+        # A repository's only configuration is its default one, whatever its name.
+        is_it = config.get("config_name") == eval_set.config or (DEFAULT, 1) == (
+            eval_set.config,
+            len(configs),
+        )
+        if is_it and isinstance(config.get("data_files"), list):
             for entry in config["data_files"]:
                 paths = entry["path"]
                 patterns[entry["split"]] = [paths] if isinstance(paths, str) else list(paths)
@@ -73,7 +79,7 @@ def choose_files(eval_set: EvalSet, names: list[str], card: Mapping[str, Any]) -
         for split in eval_set.splits
     }
     if not any(chosen.values()):
-        folders = {eval_set.config, "data", ""} if eval_set.config == "default" else {eval_set.config}
+        folders = {DEFAULT, "data", ""} if eval_set.config == DEFAULT else {eval_set.config}
         chosen = {
             split: [name for name in readable if _is_of(name, split, folders)] for split in eval_set.splits
         }
