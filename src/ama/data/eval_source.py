@@ -62,18 +62,7 @@ def choose_files(eval_set: EvalSet, names: list[str], card: Mapping[str, Any]) -
         card: front matter of its README.md.
     """
     readable = [name for name in names if name.endswith(SUFFIXES)]
-    patterns: dict[str, list[str]] = {}
-    configs = card.get("configs") or ()
-    for config in configs:
-        # A repository's only configuration is its default one, whatever its name.
-        is_it = config.get("config_name") == eval_set.config or (DEFAULT, 1) == (
-            eval_set.config,
-            len(configs),
-        )
-        if is_it and isinstance(config.get("data_files"), list):
-            for entry in config["data_files"]:
-                paths = entry["path"]
-                patterns[entry["split"]] = [paths] if isinstance(paths, str) else list(paths)
+    patterns = _listed(eval_set, card)
     chosen = {
         split: [name for name in readable if any(fnmatchcase(name, p) for p in patterns.get(split, ()))]
         for split in eval_set.splits
@@ -84,6 +73,22 @@ def choose_files(eval_set: EvalSet, names: list[str], card: Mapping[str, Any]) -
             split: [name for name in readable if _is_of(name, split, folders)] for split in eval_set.splits
         }
     return {split: files for split, files in chosen.items() if files}
+
+
+def _listed(eval_set: EvalSet, card: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the patterns of each split's files that a card lists; none in another form."""
+    configs = [config for config in card.get("configs") or () if isinstance(config, dict)]
+    # A repository's only configuration is its default one, whatever its name.
+    is_only = eval_set.config == DEFAULT and len(configs) == 1
+    patterns: dict[str, list[str]] = {}
+    for config in configs:
+        entries = config.get("data_files")
+        if (is_only or config.get("config_name") == eval_set.config) and isinstance(entries, list):
+            for entry in entries:
+                if isinstance(entry, dict) and {"split", "path"} <= entry.keys():
+                    paths = entry["path"]
+                    patterns[entry["split"]] = [paths] if isinstance(paths, str) else list(paths)
+    return patterns
 
 
 def _is_of(name: str, split: str, folders: set[str]) -> bool:
@@ -97,7 +102,12 @@ def _front_matter(repo: HubRepo) -> Mapping[str, Any]:
 
     path = repo.fetch("README.md")
     parts = read_utf8(path).split("---\n", 2) if path else []
-    card = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else None
+    if len(parts) < 3 or parts[0]:
+        return {}
+    try:
+        card = yaml.safe_load(parts[1])
+    except yaml.YAMLError:
+        return {}
     return card if isinstance(card, dict) else {}
 
 
