@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """Check a data file, or every data set in a folder; show counts, lengths and samples.
 
-It reads LMFlow JSON (.json), JSON lines (.jsonl) and plain text (.txt); data/README.md describes the formats.
-The first mistake ends it with one line that names file, instance and field, and exit status 2.
+It reads LMFlow JSON (.json), JSON lines (.jsonl) and plain text (.txt), which data/README.md describes, and
+what ama.build_eval_data writes. The first mistake ends it with one line that names file, instance and field, and exit status 2.
 Example: python -m ama.inspect_data data/hh_rlhf --tokenizer models/sft
 """
 
@@ -27,7 +27,8 @@ Example: python -m ama.inspect_data data/hh_rlhf --tokenizer models/sft
 def main() -> None:
     """Inspect each data set and print what it holds."""
     options = _options()
-    from ama.data.inspection import data_sets, inspect
+    from ama.data.eval_inspection import inspect_any
+    from ama.data.inspection import data_sets
 
     if options.samples < 0:
         raise UserError(f"--samples {options.samples}: give 0 or more")
@@ -38,7 +39,7 @@ def main() -> None:
 
         _, count = token_counter(options.tokenizer)
     for path in found:
-        inspection = inspect(path)
+        inspection = inspect_any(path)
         _show(inspection, count)
         _show_samples(inspection, options.samples)
 

@@ -17,6 +17,7 @@ from support.eval_rows import ROWS, eval_source, rows, write_lines
 from support.hh import snapshot
 from support.hub import Hub, serving
 
+from ama import inspect_data
 from ama.build_eval_data import main
 from ama.core.errors import UserError
 from ama.data.eval_sets import EVAL_SETS
@@ -158,6 +159,23 @@ def _write(folder: Path, config: str, split: str, content: list[dict[str, Any]],
         path = folder / config / f"{split}-00000-of-00001.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     parquet.write_table(table, path)
+
+
+def test_what_is_built_passes_inspection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = build(eval_source(tmp_path / "source"), tmp_path / "out")
+    capsys.readouterr()
+    call(inspect_data.main, out, "--samples", "0")
+    shown = capsys.readouterr().out
+    for task in (*TASKS, "drop_gen"):
+        assert f"({task}), plain text, 6 instances" in shown
+    path = out / "wmt/wmt14/fr-en/test.jsonl"
+    call(inspect_data.main, path)
+    assert "translation.fr: Le numéro 1\n" in capsys.readouterr().out
+    write_lines(path, [{"translation": {"fr": "Oui", "en": "Yes"}}, {"text": "Oui"}])
+    line = complaint(capsys, inspect_data.main, path)
+    assert f"{path}: line 2: needs 'translation', as wmt/wmt14 has it" in line
+    path.write_text("\n")
+    assert "holds no row" in complaint(capsys, inspect_data.main, path)
 
 
 def test_few_shot_rows_are_not_scored(tmp_path: Path) -> None:

@@ -87,7 +87,16 @@ def test_merging_imports_no_framework() -> None:
 
 def test_preparing_data_imports_no_framework() -> None:
     commands = ("build_eval_data", "inspect_data", "prepare_alpaca_eval", "prepare_hh_rlhf")
-    parts = ("alpaca", "eval_folder", "hh_folder", "hh_summary", "hub_files", "inspection", "prepared")
+    parts = (
+        "alpaca",
+        "eval_folder",
+        "eval_inspection",
+        "hh_folder",
+        "hh_summary",
+        "hub_files",
+        "inspection",
+        "prepared",
+    )
     modules = [*(f"ama.{name}" for name in commands), *(f"ama.data.{name}" for name in parts)]
     code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
