@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """Check a data file, or every data set in a folder; show counts, lengths and samples.
 
 It reads LMFlow JSON (.json), JSON lines (.jsonl) and plain text (.txt), which data/README.md describes, and
-what ama.build_eval_data writes. The first mistake ends it with one line that names file, instance and field, and exit status 2.
+what ama.build_eval_data writes. The first mistake ends it with one line that names file, instance and
+field, and exit status 2.
 Example: python -m ama.inspect_data data/hh_rlhf --tokenizer models/sft
 """
 
