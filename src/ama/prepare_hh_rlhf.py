@@ -60,8 +60,8 @@ def main() -> None:
     source = f"{REPO} at {options.revision}" if options.source is None else str(options.source)
     facts: dict[str, Any] = {"source": source}
     inputs = [] if options.source is None else [options.source]
-    try:
-        with prepared_folder(options.out, inputs, origin, facts, overwrite=options.overwrite) as staging:
+    with prepared_folder(options.out, inputs, origin, facts, overwrite=options.overwrite) as staging:
+        try:
             parts = {
                 key: make_part(path, f"{key[0]}/{key[1]}.jsonl.gz", work, tokenizer, count_tokens)
                 for key, path in files.items()
@@ -69,10 +69,11 @@ def main() -> None:
             rows = split_rows(parts, settings)
             written = outputs(rows)
             write_outputs(staging, written)
-            facts |= counts(list(parts.values()), rows, written, notes)
-    except UserError:
-        drop_parts(work, origin["read"])
-        raise
+        except UserError:
+            # A wrong input leaves no trace; only a run that was cut short is to go on.
+            drop_parts(work, origin["read"])
+            raise
+        facts |= counts(list(parts.values()), rows, written, notes)
     drop_parts(work, origin["read"])
     show(options.out, facts)
 
