@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.eval_rows import eval_source, write_lines
+from support.hh import whole_source
 from support.tiny import make_llama, make_tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +43,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_llama(home / "models" / name, seed, num_hidden_layers=32, max_position_embeddings=512)
         make_tokenizer(home / "models" / name)
     (home / "data").mkdir()
+    shutil.copy(ROOT / "data" / "download.sh", home / "data")
+    whole_source(home / "sources" / "hh")
+    eval_source(home / "sources" / "eval")
+    prompts = [{"instruction": WORDS, "output": WORDS}]
+    write_lines(home / "sources" / "alpaca" / "alpaca_eval.jsonl", prompts)
     rows = "".join(json.dumps({"text": f"{WORDS} {WORDS}"}) + "\n" for _ in range(100))
     (home / "data" / "my_texts.jsonl").write_text(rows)
     text = f"###Human: {WORDS} ###Assistant: {WORDS}"
@@ -59,12 +66,14 @@ def test_command_runs(command: str, home: Path) -> None:
     # In the order of the README: later commands read what earlier ones wrote.
     if "mpirun" in command:
         command = command.replace("mpirun", "mpirun --oversubscribe")
+    sources = {"HH_RLHF_SOURCE": "hh", "EVAL_SOURCE": "eval", "ALPACA_EVAL_SOURCE": "alpaca"}
+    local = {name: str(home / "sources" / folder) for name, folder in sources.items()}
     root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=home,
-        env={**os.environ, **root, "PATH": path, "HF_HUB_OFFLINE": "1"},
+        env={**os.environ, **root, **local, "PATH": path, "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -26,7 +26,8 @@ LAYERS = [
     {"ama"},
     {"core"},
     {"console"},
-    {"checkpoint", "data"},
+    {"checkpoint"},
+    {"data"},
     {"models"},
     {"sampling", "training"},
     {"masks", "rlhf", "evaluation"},
@@ -82,6 +83,24 @@ def test_merging_imports_no_framework() -> None:
     code = "import sys, ama, ama.interpolate, ama.merge_masks; print(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"transformers", "datasets", "deepspeed"} & set(result.stdout.split())
+
+
+def test_preparing_data_imports_no_framework() -> None:
+    commands = ("build_eval_data", "inspect_data", "prepare_alpaca_eval", "prepare_hh_rlhf")
+    parts = (
+        "alpaca",
+        "eval_folder",
+        "eval_inspection",
+        "hh_folder",
+        "hh_summary",
+        "hub_files",
+        "inspection",
+        "prepared",
+    )
+    modules = [*(f"ama.{name}" for name in commands), *(f"ama.data.{name}" for name in parts)]
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "transformers", "datasets", "huggingface_hub"} & set(result.stdout.split())
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=_name)

@@ -1,4 +1,4 @@
-"""A small model hub on 127.0.0.1: the endpoints that huggingface_hub asks to list and fetch a model."""
+"""A small hub on 127.0.0.1: what huggingface_hub asks it to list and fetch models and data sets."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class Hub:
-    """Models by id, each with a folder per commit and names for its commits.
+    """Models by id, data sets by `datasets/id`, each with a folder per commit and names for its commits.
 
     Attributes:
         url: for HF_ENDPOINT.
@@ -26,7 +26,7 @@ class Hub:
         self._names: dict[str, dict[str, str]] = {}
 
     def push(self, repo: str, folder: Path, *names: str) -> str:
-        """Add a folder as a commit of a model, under `main` or the names given, and return the commit."""
+        """Add a folder as a commit, under `main` or the names given, and return the commit."""
         commits = self._commits.setdefault(repo, {})
         commit = hashlib.sha1(f"{repo} {len(commits)}".encode()).hexdigest()
         commits[commit] = folder
@@ -34,16 +34,16 @@ class Hub:
         return commit
 
     def at(self, repo: str, name: str) -> tuple[Path, str]:
-        """Return the folder and the commit that a branch or tag of a model stands for."""
+        """Return the folder and the commit that a branch or tag stands for."""
         commit = self._names[repo][name]
         return self._commits[repo][commit], commit
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
-        """Return status, headers and content for a path."""
-        if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/(revision|tree)/([^/]+)", path):
-            repo, kind, revision = match.groups()
-        elif match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
-            repo, revision, kind = match.groups()
+        """Return status, headers and content for a path as it was sent: slashes in a branch are quoted."""
+        if match := re.fullmatch(r"/api/(?:models/|(datasets/))([^/]+/[^/]+)/(revision|tree)/([^/]+)", path):
+            repo, kind, revision = (match[1] or "") + match[2], match[3], unquote(match[4])
+        elif match := re.fullmatch(r"/((?:datasets/)?[^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            repo, revision, kind = match[1], unquote(match[2]), unquote(match[3])
         else:
             return 404, {}, b""
         if repo not in self._commits:
@@ -89,7 +89,7 @@ def serving() -> Iterator[Hub]:
             self.wfile.write(content)
 
         def _reply(self) -> bytes:
-            status, headers, content = hub.answer(unquote(urlsplit(self.path).path))
+            status, headers, content = hub.answer(urlsplit(self.path).path)
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(content))}.items():
                 self.send_header(name, value)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ama.checkpoint.adapter import apply_adapter, is_adapter
 from ama.checkpoint.folder import Checkpoint, read_checkpoint
+from ama.checkpoint.hub import why_not
 from ama.core.errors import UserError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -79,21 +80,6 @@ def _download(repo: str, revision: str | None) -> Path:
     except Exception as error:  # The hub's client lets through errors of its HTTP library and of its storage.
         where = f"{repo} at revision {revision}" if revision else repo
         raise UserError(
-            f"{where} is no local folder, and not to be had from the hub: {_why(error)}"
+            f"{where} is no local folder, and not to be had from the hub: {why_not(error)}"
         ) from error
     return Path(folder)
-
-
-def _why(error: Exception) -> str:
-    from huggingface_hub import constants, errors
-
-    if isinstance(error, errors.GatedRepoError):
-        return "it is gated; ask for access on its page, then log in with `hf auth login`"
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return "there is none of this name, or it is private; check the name or log in with `hf auth login`"
-    if isinstance(error, errors.RevisionNotFoundError):
-        return "it has no such branch, tag or commit"
-    if isinstance(error, errors.LocalEntryNotFoundError):
-        offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub can't be reached"
-        return f"{offline}, and the cache does not hold all of it"
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -18,8 +18,14 @@ _EXCHANGE = 2
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)
 
 
-def check_target(target: Path, inputs: list[Path], *, overwrite: bool) -> None:
+def check_target(target: Path, inputs: list[Path], *, overwrite: bool, record: str = RECORD_NAME) -> None:
     """Check that a result may be written to `target`.
+
+    Args:
+        target: a folder that exists or not.
+        inputs: folders that are read.
+        overwrite: whether a result that stands there may be replaced.
+        record: the file by which a result of this kind is known.
 
     Raises:
         UserError: it exists and `overwrite` is off or it is no result of ama, or it overlaps an input folder.
@@ -34,10 +40,8 @@ def check_target(target: Path, inputs: list[Path], *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise UserError(f"output {target} exists already: choose another, or replace it with --overwrite")
-    if not (target / RECORD_NAME).is_file():
-        raise UserError(
-            f"output {target} holds no {RECORD_NAME}, so ama did not write it: remove it yourself"
-        )
+    if not (target / record).is_file():
+        raise UserError(f"output {target} holds no {record}, so ama did not write it: remove it yourself")
 
 
 def real_path(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Text for training and measuring: reading it from files and packing it into blocks of tokens."""
+"""Data for training and measuring: reading and checking files, packing text, preparing public data sets."""
 
 from ama.data.packing import pack
 from ama.data.reading import read_texts

@@ -2,12 +2,15 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ama.core.errors import UserError
+
+# Beside the files of a prepared data set, and none of them.
+MANIFEST = "manifest.json"
 
 
 class Kind(NamedTuple):
@@ -56,14 +59,16 @@ def read_lmflow(path: Path, kinds: Iterable[str] = KINDS) -> list[Instance]:
     """Read a file, or the *.json files of a folder in the order of their names.
 
     Args:
-        path: file or folder.
+        path: file or folder; its manifest.json is no data.
         kinds: the types to accept, keys of KINDS.
 
     Raises:
         UserError: nothing there or no instance, text that is not UTF-8 or no JSON, another type, two types in
             one folder, or an instance without its fields; names file, instance and field.
     """
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    files = (
+        [file for file in sorted(path.glob("*.json")) if file.name != MANIFEST] if path.is_dir() else [path]
+    )
     instances: list[Instance] = []
     for file in files:
         found = parse_lmflow(read_utf8(file), file, kinds)
@@ -136,3 +141,13 @@ def _instance(item: Any, kind: str, place: str) -> Instance:
 
 def _is_finite(number: Any) -> bool:
     return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+
+
+def lmflow_text(kind: str, instances: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the pieces of an LMFlow JSON file, an instance a line."""
+    yield f'{{"type": {json.dumps(kind)}, "instances": ['
+    separator = "\n"
+    for instance in instances:
+        yield separator + json.dumps(instance, ensure_ascii=False)
+        separator = ",\n"
+    yield "\n]}\n"

@@ -39,11 +39,20 @@ def read_pairs(path: Path) -> list[Pair]:
     return [_pair(instance) for instance in read_lmflow(path, [KIND])]
 
 
-def _pair(instance: Instance) -> Pair:
+def check_pair(instance: Instance) -> None:
+    """Check that an instance is a comparison.
+
+    Raises:
+        UserError: a text is blank, or the replies are equal; names file, instance and field.
+    """
     for name in ("prompt", "chosen", "rejected"):
         if not instance.fields[name].strip():
             raise UserError(f"{instance.place}: {name!r} is blank: drop the pair")
-    prompt, chosen, rejected = instance.texts
-    if chosen == rejected:
+    if instance.fields["chosen"] == instance.fields["rejected"]:
         raise UserError(f"{instance.place}: 'chosen' and 'rejected' are equal: drop the pair")
+
+
+def _pair(instance: Instance) -> Pair:
+    check_pair(instance)
+    prompt, chosen, rejected = instance.texts
     return Pair(prompt, chosen, rejected, instance.fields.get("margin"))

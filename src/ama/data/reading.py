@@ -1,6 +1,6 @@
 """Read texts from plain text, LMFlow JSON and JSON lines."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,36 +26,44 @@ def read_texts(paths: Iterable[Path]) -> list[str]:
         UserError: for another suffix, for text that is not UTF-8, for an instance without the fields (the
             message names file, instance and field), and for a file that holds no document.
     """
-    return [text for path in paths for text in _read(path)]
+    return [text for path in paths for text in _texts(path)]
 
 
-def _read(path: Path) -> list[str]:
+def read_documents(path: Path) -> list[tuple[str, str]]:
+    """Read the documents of one file, blank ones too, each with its place for messages.
+
+    Raises:
+        UserError: see `read_texts`; but a file may hold no document.
+    """
     reader = _READERS.get(path.suffix)
     if reader is None:
         raise UserError(
-            f"{path}: cannot tell the format from suffix {path.suffix!r}; use {', '.join(_READERS)}"
+            f"{path}: cannot tell the format from suffix {path.suffix!r}; use {', '.join(SUFFIXES)}"
         )
-    texts = [text for text in reader(path, read_utf8(path)) if text.strip()]
+    return list(reader(path, read_utf8(path)))
+
+
+def _texts(path: Path) -> list[str]:
+    texts = [text for _, text in read_documents(path) if text.strip()]
     if not texts:
         raise UserError(f"{path}: holds no text")
     return texts
 
 
-def _plain(path: Path, content: str) -> list[str]:
-    return [content]
+def _plain(path: Path, content: str) -> Iterator[tuple[str, str]]:
+    yield str(path), content
 
 
-def _lmflow(path: Path, content: str) -> list[str]:
-    return ["".join(instance.texts) for instance in parse_lmflow(content, path, LMFLOW_KINDS)]
+def _lmflow(path: Path, content: str) -> Iterator[tuple[str, str]]:
+    for instance in parse_lmflow(content, path, LMFLOW_KINDS):
+        yield instance.place, "".join(instance.texts)
 
 
-def _json_lines(path: Path, content: str) -> list[str]:
-    texts = []
+def _json_lines(path: Path, content: str) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(content.split("\n"), start=1):
         if line.strip():
             place = f"{path}: line {number}"
-            texts.append(_line(parse_json(line, place), place))
-    return texts
+            yield place, _line(parse_json(line, place), place)
 
 
 def _line(item: Any, place: str) -> str:
@@ -74,8 +82,9 @@ def _join(item: Any, fields: tuple[str, ...], place: str) -> str:
     return "".join(item[field] for field in fields)
 
 
-_READERS: dict[str, Callable[[Path, str], list[str]]] = {
+_READERS: dict[str, Callable[[Path, str], Iterator[tuple[str, str]]]] = {
     ".txt": _plain,
     ".json": _lmflow,
     ".jsonl": _json_lines,
 }
+SUFFIXES = tuple(_READERS)

@@ -1,0 +1,126 @@
+"""A folder shaped like repositories of the hub, from which lm-eval and OpenCompass read offline."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ama.core.errors import UserError
+from ama.data.eval_sets import DROP, EvalSet, drop_simple_row, stock_row
+from ama.data.eval_source import Found, Splits, read_rows
+from ama.data.whole_file import write_whole
+
+# Under the folder that COMPASS_DATA_CACHE names.
+DROP_SIMPLE = "data/drop_simple_eval/dev.jsonl"
+
+
+class SplitRows(NamedTuple):
+    """A split that was written.
+
+    Attributes:
+        repo: owner/name.
+        config: its configuration.
+        split: train, validation or test.
+        rows: how many.
+        note: what to know of it.
+    """
+
+    repo: str
+    config: str
+    split: str
+    rows: int
+    note: str = ""
+
+
+def write_eval_folder(
+    folder: Path,
+    sets: Sequence[tuple[EvalSet, Splits]],
+    few_shot_rows: int = 0,
+    advance: Callable[[int], None] = lambda _: None,
+) -> list[SplitRows]:
+    """Write each set as JSON lines, a README.md for each repository, and DROP for OpenCompass.
+
+    Args:
+        folder: where to.
+        sets: what, configurations of one repository side by side.
+        few_shot_rows: so many of the scored rows become few-shot examples where a source has none; with 0
+            the first row stands in for them and is scored all the same, so that the task loads.
+        advance: called with the number of bytes that were read.
+
+    Raises:
+        UserError: a file that can't be read, a row without its fields, or no rows to score.
+    """
+    written = []
+    for repo, group in groupby(sets, key=lambda entry: entry[0].repo):
+        configs = []
+        for eval_set, files in group:
+            rows = {split: _rows(eval_set, files[split], advance) for split in files}
+            notes = _complete(eval_set, rows, few_shot_rows)
+            for split, content in rows.items():
+                lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in content)
+                write_whole(folder / repo / eval_set.config / f"{split}.jsonl", lines)
+                written.append(SplitRows(repo, eval_set.config, split, len(content), notes.get(split, "")))
+            configs.append(_config(eval_set, list(rows)))
+            if eval_set is DROP:
+                written.append(_write_drop(folder, rows[DROP.scored]))
+        write_whole(folder / repo / "README.md", [_card(repo, configs)])
+    return written
+
+
+def _rows(eval_set: EvalSet, files: Sequence[Found], advance: Callable[[int], None]) -> list[dict[str, Any]]:
+    rows = []
+    for file in files:
+        rows += [stock_row(eval_set, row, place) for place, row in read_rows(file)]
+        advance(file.path.stat().st_size)
+    if not rows:
+        raise UserError(f"{files[0].path} holds no row: remove it, or fetch it again")
+    return rows
+
+
+def _complete(eval_set: EvalSet, rows: dict[str, list[dict[str, Any]]], few_shot_rows: int) -> dict[str, str]:
+    """Put rows where the task asks for a split that the source has not got, and return a note on each."""
+    scored, shots = eval_set.scored, eval_set.shots
+    notes = {}
+    if scored not in rows:
+        if shots != "validation" or shots not in rows:
+            raise UserError(
+                f"{eval_set.local} has only {', '.join(rows)}: {eval_set.task} scores the {scored} split, "
+                f"add {scored}.jsonl"
+            )
+        rows[scored] = rows.pop(shots)
+        notes[scored] = f"rows of the {shots} split, for there is no {scored} split"
+    if shots is not None and shots not in rows:
+        if few_shot_rows >= len(rows[scored]):
+            raise UserError(
+                f"--few_shot_rows {few_shot_rows}: {eval_set.local} has {len(rows[scored])} rows only"
+            )
+        if few_shot_rows:
+            rows[shots], rows[scored] = rows[scored][:few_shot_rows], rows[scored][few_shot_rows:]
+            notes[shots] = f"taken from the {scored} split, which lacks them"
+        else:
+            rows[shots] = rows[scored][:1]
+            notes[shots] = "stands in so that the task loads: no few-shot examples here (--few_shot_rows)"
+    return notes
+
+
+def _write_drop(folder: Path, rows: Sequence[Mapping[str, Any]]) -> SplitRows:
+    lines = (json.dumps(drop_simple_row(row), ensure_ascii=False) + "\n" for row in rows)
+    write_whole(folder / DROP_SIMPLE, lines)
+    return SplitRows("OpenCompass", "drop_gen", "validation", len(rows), f"{DROP_SIMPLE}, of the rows above")
+
+
+def _config(eval_set: EvalSet, splits: Sequence[str]) -> dict[str, Any]:
+    """Return the entry of the card's front matter that tells a configuration's files."""
+    files = [{"split": split, "path": f"{eval_set.config}/{split}.jsonl"} for split in splits]
+    return {"config_name": eval_set.config, "data_files": files}
+
+
+def _card(repo: str, configs: Sequence[Mapping[str, Any]]) -> str:
+    import yaml
+
+    front = yaml.safe_dump({"configs": list(configs)}, sort_keys=False)
+    return (
+        f"---\n{front}---\n\nRows of {repo} for lm-eval, made by `python -m ama.build_eval_data`.\n"
+        f"Licence and origin: the card of {repo} on the hub.\n"
+    )
