@@ -23,6 +23,12 @@ ELSEWHERE = (
 )
 WORDS = "the model before and after RLHF"
 
+PROMPT = f"###Human: {WORDS} ###Assistant:"
+HH_RLHF = (
+    ("sft", "text_only", {"text": f"{PROMPT} {WORDS * 20}"}),
+    ("rm", "paired_text_to_text", {"prompt": PROMPT, "chosen": " the model", "rejected": " before RLHF and"}),
+)
+
 
 def commands() -> list[str]:
     """Return the commands of the README's bash blocks, continued lines joined."""
@@ -46,6 +52,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = f"###Human: {WORDS} ###Assistant: {WORDS}"
     collected = {"type": "text_only", "instances": [{"text": text, "reward": 1.0}] * 150}
     (home / "data" / "collected.json").write_text(json.dumps(collected))
+    for name, kind, row in HH_RLHF:
+        (home / "data" / "hh_rlhf" / name).mkdir(parents=True)
+        content = {
+            "type": kind,
+            "instances": [{key: f"{text} {i}" for key, text in row.items()} for i in range(64)],
+        }
+        (home / "data" / "hh_rlhf" / name / "part.json").write_text(json.dumps(content))
     return home
 
 
@@ -71,6 +84,6 @@ def test_command_runs(command: str, home: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    out = re.search(r"(?:--out|--scores|--plot|prepare_smollm2|save_path=)[ =]?(\S+)", command)
+    out = re.search(r"(?:--out|--scores|--plot|prepare_smollm2|save_path=|output_dir=)[ =]?(\S+)", command)
     if out and "--dry_run" not in command:
         assert (home / shlex.split(out[1])[0]).exists()
