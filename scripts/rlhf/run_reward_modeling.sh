@@ -9,9 +9,9 @@ source "${repo_root}/scripts/lib/launch.sh"
 # The model to start from, after SFT.
 : "${model_path:=output/sft}"
 # LMFlow JSON of pairs: a file, or a folder of them.
-: "${dataset_path:=data/hh_rlhf/rm}"
-# Pairs to measure on; empty to set 5 % of the prompts apart.
-: "${eval_path:=}"
+: "${dataset_path:=data/hh_rlhf/rm/train}"
+# Pairs to measure on; set it empty to set 5 % of the prompts of dataset_path apart.
+: "${eval_path=data/hh_rlhf/rm/held_out}"
 : "${output_dir:=output/reward_model}"
 
 # The paper's values. Pairs with a text of more than max_length tokens are left out.

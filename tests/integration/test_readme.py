@@ -24,9 +24,12 @@ ELSEWHERE = (
 WORDS = "the model before and after RLHF"
 
 PROMPT = f"###Human: {WORDS} ###Assistant:"
+PAIR = {"prompt": PROMPT, "chosen": " the model", "rejected": " before RLHF and"}
 HH_RLHF = (
-    ("sft", "text_only", {"text": f"{PROMPT} {WORDS * 20}"}),
-    ("rm", "paired_text_to_text", {"prompt": PROMPT, "chosen": " the model", "rejected": " before RLHF and"}),
+    ("sft", "text_only", {"text": f"{PROMPT} {WORDS * 20}"}, 64),
+    ("rm/train", "paired_text_to_text", PAIR, 64),
+    ("rm/held_out", "paired_text_to_text", PAIR, 8),
+    ("rlhf/rlhf_prompt", "text_only", {"text": PROMPT}, 3),
 )
 
 
@@ -52,12 +55,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = f"###Human: {WORDS} ###Assistant: {WORDS}"
     collected = {"type": "text_only", "instances": [{"text": text, "reward": 1.0}] * 150}
     (home / "data" / "collected.json").write_text(json.dumps(collected))
-    for name, kind, row in HH_RLHF:
+    for name, kind, row, count in HH_RLHF:
         (home / "data" / "hh_rlhf" / name).mkdir(parents=True)
-        content = {
-            "type": kind,
-            "instances": [{key: f"{text} {i}" for key, text in row.items()} for i in range(64)],
-        }
+        rows = [{key: f"{number} {text}" for key, text in row.items()} for number in range(count)]
+        content = {"type": kind, "instances": rows}
         (home / "data" / "hh_rlhf" / name / "part.json").write_text(json.dumps(content))
     return home
 

@@ -21,8 +21,21 @@ setup() {
 
 @test "run_reward_modeling.sh: the paper's values" {
   bash "${recipes}/run_reward_modeling.sh"
-  expect_lines "$calls" python -m ama.train_reward --model output/sft --data data/hh_rlhf/rm \
+  expect_lines "$calls" python -m ama.train_reward --model output/sft --data data/hh_rlhf/rm/train \
+    --out output/reward_model --lr 5e-6 --epochs 1 --batch 16 --max_length 512 --eval_data data/hh_rlhf/rm/held_out
+}
+
+@test "run_reward_modeling.sh: without pairs to measure on, a share is set apart" {
+  eval_path='' bash "${recipes}/run_reward_modeling.sh"
+  expect_lines "$calls" python -m ama.train_reward --model output/sft --data data/hh_rlhf/rm/train \
     --out output/reward_model --lr 5e-6 --epochs 1 --batch 16 --max_length 512
+}
+
+@test "run_raft_align.sh: the paper's values" {
+  bash "${recipes}/run_raft_align.sh" --keep top_share
+  expect_lines "$calls" python -m ama.train_raft --model output/sft --reward_model output/reward_model \
+    --prompts data/hh_rlhf/rlhf/rlhf_prompt --out output/raft --iterations 10 --prompts_per_iteration 2048 \
+    --samples 32 --temperature 1.0 --max_new_tokens 128 --lr 1e-5 --epochs 2 --batch 32 --keep top_share
 }
 
 @test "variables come from the environment, further arguments pass through" {

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -136,3 +136,13 @@ def _instance(item: Any, kind: str, place: str) -> Instance:
 
 def _is_finite(number: Any) -> bool:
     return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+
+
+def lmflow_text(kind: str, instances: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the pieces of an LMFlow JSON file, an instance a line."""
+    yield f'{{"type": {json.dumps(kind)}, "instances": ['
+    separator = "\n"
+    for instance in instances:
+        yield separator + json.dumps(instance, ensure_ascii=False)
+        separator = ",\n"
+    yield "\n]}\n"
