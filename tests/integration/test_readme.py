@@ -29,7 +29,7 @@ HH_RLHF = (
     ("sft", "text_only", {"text": f"{PROMPT} {WORDS * 20}"}, 64),
     ("rm/train", "paired_text_to_text", PAIR, 64),
     ("rm/held_out", "paired_text_to_text", PAIR, 8),
-    ("rlhf/rlhf_prompt", "text_only", {"text": PROMPT}, 3),
+    ("rlhf/rlhf_prompt", "text_only", {"text": PROMPT}, 32),
 )
 
 

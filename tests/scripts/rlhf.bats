@@ -38,6 +38,19 @@ setup() {
     --samples 32 --temperature 1.0 --max_new_tokens 128 --lr 1e-5 --epochs 2 --batch 32 --keep top_share
 }
 
+@test "run_dpo.sh: the paper's values" {
+  bash "${recipes}/run_dpo.sh"
+  expect_lines "$calls" python -m ama.train_dpo --model output/sft --data data/hh_rlhf/rm/train --out output/dpo \
+    --beta 0.1 --lr 1e-6 --epochs 1 --batch 32 --max_length 512
+}
+
+@test "run_ppo.sh: the paper's values" {
+  lora_r=16 bash "${recipes}/run_ppo.sh" --bf16
+  expect_lines "$calls" python -m ama.train_ppo --model output/sft --reward_model output/reward_model \
+    --prompts data/hh_rlhf/rlhf/rlhf_prompt --out output/ppo --rollouts 512 --rounds 100 --kl_coef 0.05 \
+    --temperature 1.0 --max_new_tokens 128 --lr 1e-6 --epochs 2 --batch 32 --reward_baseline 0 --lora_r 16 --bf16
+}
+
 @test "variables come from the environment, further arguments pass through" {
   model_path="my models/sft" dataset_path='data/*' eval_path="a b" output_dir="an out" lr=1 epochs=2 batch=3 \
     max_length=4 lora_r=16 bash "${recipes}/run_reward_modeling.sh" --bf16 --note "two words"

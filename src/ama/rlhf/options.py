@@ -17,14 +17,19 @@ def add_places(parser: Parser, model: str, out: str) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace --out, once the new one is whole")
 
 
-def add_training(parser: Parser, *, lr: float, batch: int, epochs: float = 1.0) -> None:
-    """Add the options of a training, with the defaults of this one."""
+def add_training(
+    parser: Parser, *, lr: float, batch: int, epochs: float = 1.0, micro_batch: int | None = 4
+) -> None:
+    """Add the options of a training, with the defaults of this one; a micro_batch of None has no option."""
     add = parser.add_argument
     add("--lr", type=float, default=lr, help="peak learning rate")
     add("--epochs", type=float, default=epochs, help="passes over the data")
     add("--max_steps", type=positive_int, help="optimizer steps, in place of --epochs")
     add("--batch", type=positive_int, default=batch, help="examples in a step, over all processes")
-    add("--micro_batch", type=positive_int, default=4, help="examples at a time on each process")
+    if micro_batch is not None:
+        add(
+            "--micro_batch", type=positive_int, default=micro_batch, help="examples at a time on each process"
+        )
     add("--warmup", type=float, default=0.03, help="share of the steps")
     add("--weight_decay", type=float, default=0.0, help="AdamW's")
     add("--seed", type=int, default=0, help="of the order of the data, fresh weights, sampling and dropout")
@@ -87,7 +92,7 @@ def stage_settings(options: Namespace) -> StageSettings:
         epochs=options.epochs,
         max_steps=options.max_steps,
         batch=options.batch,
-        micro_batch=options.micro_batch,
+        micro_batch=getattr(options, "micro_batch", 1),
         warmup=options.warmup,
         weight_decay=options.weight_decay,
         seed=options.seed,

@@ -15,10 +15,11 @@ from ama.data.pairs import Pair
 from ama.models import load_reward_model, load_tokenizer, new_reward_model, quiet
 from ama.rlhf.arguments import trainer_arguments
 from ama.rlhf.lora import lora_config
+from ama.rlhf.pair_rows import encode_pairs
 from ama.rlhf.settings import StageSettings
 from ama.rlhf.stage import describe_run, dtype_to_save, find_checkpoint, finish, train, work_of
 from ama.sampling import score_texts
-from ama.sampling.encoding import check_vocabulary, encode_texts, padding_id
+from ama.sampling.encoding import check_vocabulary, padding_id
 
 _QUANTILE = 1.959964
 
@@ -107,11 +108,14 @@ def train_reward_model(
     quiet()
     tokenizer = load_tokenizer(base)
     pad = padding_id(tokenizer)
-    rows = _short(tokenizer, pairs, max_length, "training")
-    measured_on = [pair for pair, _ in _short(tokenizer, held_out, max_length, "held-out")]
+    rows = [
+        {"chosen_ids": chosen.ids, "rejected_ids": rejected.ids}
+        for _, chosen, rejected in encode_pairs(tokenizer, pairs, max_length, "training")
+    ]
+    measured_on = [pair for pair, *_ in encode_pairs(tokenizer, held_out, max_length, "held-out")]
     run = describe_run(
         settings,
-        [[ids for _, ids in rows], [asdict(pair) for pair in measured_on]],
+        [rows, [asdict(pair) for pair in measured_on]],
         base=str(base),
         max_length=max_length,
         dtype=dtype,
@@ -126,7 +130,7 @@ def train_reward_model(
     trainer = RewardTrainer(
         model=model,
         args=arguments,
-        train_dataset=Dataset.from_list([ids for _, ids in rows]),
+        train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         peft_config=lora_config(settings.lora, model, "score"),
     )
@@ -154,24 +158,3 @@ def measure_accuracy(folder: Path, pairs: Sequence[Pair], batch: int) -> Accurac
     scores = score_texts(model, load_tokenizer(folder), texts, batch)
     right = sum(chosen > rejected for chosen, rejected in zip(scores[::2], scores[1::2], strict=True))
     return Accuracy.of(right, len(pairs))
-
-
-def _short(
-    tokenizer: Any, pairs: Sequence[Pair], max_length: int, which: str
-) -> list[tuple[Pair, dict[str, list[int]]]]:
-    """Return the pairs whose texts are short enough, with their tokens."""
-    chosen = encode_texts(tokenizer, [pair.prompt + pair.chosen for pair in pairs])
-    rejected = encode_texts(tokenizer, [pair.prompt + pair.rejected for pair in pairs])
-    kept = [
-        (pair, {"chosen_ids": first, "rejected_ids": second})
-        for pair, first, second in zip(pairs, chosen, rejected, strict=True)
-        if max(len(first), len(second)) <= max_length
-    ]
-    if not kept:
-        raise UserError(f"no {which} pair has at most {max_length} tokens: raise --max_length")
-    if len(kept) < len(pairs):
-        sys.stderr.write(
-            f"{len(pairs) - len(kept)} of {len(pairs)} {which} pairs have more than {max_length} tokens: "
-            "left out\n"
-        )
-    return kept

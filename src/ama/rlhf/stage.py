@@ -76,6 +76,7 @@ def finish(
     dtype: torch.dtype,
     run: Mapping[str, object],
     measure: Callable[[Path], Mapping[str, object]] = lambda _: {},
+    part: str = "",
 ) -> None:
     """Save what was trained as `out`, with its record, and remove the work folder; called on every process.
 
@@ -87,12 +88,16 @@ def finish(
         dtype: of the weights that are written.
         run: of `describe_run`, for the record.
         measure: called on every process with a folder of the final model; what it returns is recorded.
+        part: name of the submodule to save, empty for all.
     """
     work = Path(str(trainer.args.output_dir))
     draft = work / "model"
     history = trainer.state.log_history
     model = trainer.accelerator.unwrap_model(trainer.model)
     state = whole_state(trainer)
+    if part:
+        model = model.get_submodule(part)
+        state = {name.removeprefix(f"{part}."): state[name] for name in state if name.startswith(f"{part}.")}
     is_main = trainer.is_world_process_zero()
     release_deepspeed()
     if is_main:
