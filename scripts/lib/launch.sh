@@ -3,13 +3,13 @@
 set -euo pipefail
 
 # launch PROCESSES HOSTFILE ZERO_STAGE ARGUMENTS...: run `python ARGUMENTS...` in PROCESSES processes on this machine, or
-# on the machines of a DeepSpeed hostfile. With ZERO_STAGE 0 or 2 it runs under DeepSpeed, else under torchrun.
+# on the machines of a DeepSpeed hostfile. With ZERO_STAGE 0, 2 or 3 it runs under DeepSpeed, else under torchrun.
 launch() {
   local processes="$1" hostfile="$2" stage="$3"
   shift 3
   local config="${repo_root:?source common.sh first}/configs/deepspeed/ds_config_zero${stage:-2}.json"
   [[ "$processes" =~ ^[1-9][0-9]*$ ]] || die "num_gpus is '${processes}': give the number of processes on a machine"
-  [[ -f "$config" ]] || die "zero_stage is '${stage}': give 0 or 2, or leave it empty"
+  [[ -f "$config" ]] || die "zero_stage is '${stage}': give 0, 2 or 3, or leave it empty"
   if [[ -n "$hostfile" ]]; then
     [[ -f "$hostfile" ]] || die "hostfile ${hostfile} is missing"
     deepspeed --hostfile "$hostfile" --num_gpus "$processes" --no_local_rank --module "${@:2}" --deepspeed "$config"

@@ -33,7 +33,7 @@ source "${repo_root}/scripts/lib/launch.sh"
 : "${num_gpus:=1}"
 # DeepSpeed hostfile for several machines; empty for this one.
 : "${hostfile:=}"
-# 0 or 2 to run under DeepSpeed on one machine too; with a hostfile it is 2 unless set.
+# 0, 2 or 3 to run under DeepSpeed on one machine too; with a hostfile it is 2 unless set.
 : "${zero_stage:=}"
 # What the run prints goes to this name with .log and .err added.
 : "${log_path:=output/logs/run_mask_finetune_raft}"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from argparse import Namespace
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ama.console import Parser, run
@@ -52,13 +51,17 @@ def main() -> None:
     dtype = "bfloat16" if options.bf16 else "float32"
     before, after = load_model(options.before, dtype), load_model(options.after, dtype)
     _check_context(options.block_size, after)
-    run_name = {key: str(value) for key, value in vars(options).items() if key != "local_rank"}
+    run_name: dict[str, object] = {key: str(value) for key, value in vars(options).items()}
+    del run_name["local_rank"]
     with arguments.main_process_first():
-        checkpoint = open_work(options.output_dir, {**run_name})
+        checkpoint = open_work(options.output_dir, run_name)
     if settings.retain_weight:
         data["retain_ids"] = _retain(options, before, tokenizer, len(data["input_ids"]))
-    callbacks = [ProgressLines(), StopWhenSettled(options.settle_tolerance, options.settle_window)]
-    outcome = optimize(before, after, data, settings, arguments, callbacks, checkpoint)
+    if options.optimizer == "search":
+        outcome = _search(options, arguments, (before, after), tokenizer, settings, data)
+    else:
+        callbacks = [ProgressLines(), StopWhenSettled(options.settle_tolerance, options.settle_window)]
+        outcome = optimize(before, after, data, settings, arguments, callbacks, checkpoint)
     if outcome.is_main:
         _write(options, arguments, settings, outcome, data)
 
@@ -96,13 +99,51 @@ def _retain(
 
     from ama.data import pack, read_texts
     from ama.masks.retain import draw_unconditional
+    from ama.models.sharded import gathered
 
     if options.retain_data:
         blocks = pack(read_texts(options.retain_data), tokenizer, options.block_size)
     else:
         rows = min(count, options.retain_samples)
-        blocks = draw_unconditional(before, tokenizer, rows, options.block_size, options.seed)
+        with gathered(before.parameters()):
+            blocks = draw_unconditional(before, tokenizer, rows, options.block_size, options.seed)
     return blocks[torch.arange(count) % len(blocks)]
+
+
+def _search(
+    options: Namespace,
+    arguments: TrainingArguments,
+    models: tuple[PreTrainedModel, PreTrainedModel],
+    tokenizer: PreTrainedTokenizerBase,
+    settings: MaskSettings,
+    data: Mapping[str, Tensor],
+) -> Outcome:
+    from torch import nn
+
+    from ama.data.samples import read_samples
+    from ama.masks.measures import draw_prompts, loss_measure, reward_measure
+    from ama.masks.search import JOURNAL_NAME, search
+    from ama.sampling import SamplingSettings
+    from ama.training.progress import EvaluationLines
+
+    device = arguments.device
+    if options.reward_model:
+        sampling = SamplingSettings(max_new_tokens=options.max_new_tokens, seed=options.seed)
+        prompts = draw_prompts(read_samples(options.dataset_path), options.reward_prompts, options.seed)
+        measure = reward_measure(options.reward_model, tokenizer, prompts, sampling, device)
+    else:
+        measure = loss_measure(data, settings.retain_weight, options.per_device_train_batch_size)
+    for model in models:
+        nn.Module.to(model, device)
+    return search(
+        *models,
+        settings,
+        measure,
+        evaluations=options.evaluations,
+        seed=options.seed,
+        journal=options.output_dir / JOURNAL_NAME,
+        on_evaluation=EvaluationLines(options.evaluations, shown=arguments.process_index == 0),
+    )
 
 
 def _write(
@@ -110,26 +151,20 @@ def _write(
     arguments: TrainingArguments,
     settings: MaskSettings,
     outcome: Outcome,
-    data: dict[str, Tensor],
+    data: Mapping[str, Tensor],
 ) -> None:
-    from ama.masks.artifact import write_mask
-    from ama.masks.settled import describe_path, ratio_path
-    from ama.report.ratio_plot import plot_ratios
+    from ama.masks.search import JOURNAL_NAME
+    from ama.report.masks import write_outcome
     from ama.training.resume import NOTE_NAME
 
-    verdict = describe_path(outcome.start, outcome.history, arguments.learning_rate)
-    sys.stderr.writelines(f"{line}\n" for line in verdict)
-    out, path = options.output_dir, [outcome.start, *ratio_path(outcome.history)]
-    plot_ratios(path, outcome.mask.labels, settings.init_val, out / PLOT_NAME)
-    facts = {**_facts(options, data), **asdict(settings), "metrics": outcome.metrics, "verdict": verdict}
-    write_mask(outcome.mask, out, {**facts, "path": path})
-    for checkpoint in out.glob("checkpoint-*"):
+    write_outcome(outcome, settings, _facts(options, arguments, data), options.output_dir)
+    for checkpoint in options.output_dir.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
-    (out / NOTE_NAME).unlink()
-    sys.stderr.write(f"{out}: ratios {' '.join(f'{ratio:.4f}' for ratio in outcome.mask.ratios())}\n")
+    (options.output_dir / JOURNAL_NAME).unlink(missing_ok=True)
+    (options.output_dir / NOTE_NAME).unlink()
 
 
-def _facts(options: Namespace, data: dict[str, Tensor]) -> dict[str, Any]:
+def _facts(options: Namespace, arguments: TrainingArguments, data: Mapping[str, Tensor]) -> dict[str, Any]:
     from importlib.metadata import version
 
     from ama.checkpoint.record import commit
@@ -142,6 +177,12 @@ def _facts(options: Namespace, data: dict[str, Tensor]) -> dict[str, Any]:
         "lr": options.lr,
         "seed": options.seed,
         "bf16": options.bf16,
+        "optimizer": options.optimizer,
+        "reward_model": str(options.reward_model or ""),
+        "processes": arguments.world_size,
+        "parallel": arguments.distributed_state.distributed_type.value
+        if arguments.distributed_state
+        else "NO",
         "commit": commit(),
         "versions": {name: version(name) for name in ("torch", "transformers")},
     }

@@ -1,20 +1,25 @@
-"""Two processes learn what one learns at the same global batch, by every launcher."""
+"""Two processes learn what one learns at the same global batch, by every launcher, also after a kill."""
 
 import json
 import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
+import torch
+from support.hosts import two_hosts
 from support.masking import optimize_arguments, save_scene
 
 pytestmark = pytest.mark.slow
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "deepspeed"
-WAYS = ["torchrun", "accelerate", "zero2"]
-STEPS = ("--mask_level", "lblock3", "--max_steps", "3", "--lr", "0.05")
+SHARE = ("--per_device_train_batch_size", "2")
+LEVEL = ("--mask_level", "lblock3", "--lr", "0.05")
+STEPS = (*LEVEL, "--max_steps", "3")
 
 
 def _port() -> str:
@@ -38,18 +43,13 @@ def _deepspeed() -> list[str]:
     return [*launch, "--module", "ama.optimize_masks"]
 
 
-def _run(command: list[str], extensions: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu", "ACCELERATE_USE_CPU": "1"}
-    environment.setdefault("TORCH_EXTENSIONS_DIR", str(extensions))
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 @pytest.fixture(scope="module")
-def extensions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder for what DeepSpeed compiles, the same for all tests of this run."""
-    return tmp_path_factory.mktemp("extensions")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return variables of a run on CPUs; what DeepSpeed compiles is kept for all tests of this file."""
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+    variables.setdefault("TORCH_EXTENSIONS_DIR", str(tmp_path_factory.mktemp("extensions")))
+    variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return variables
 
 
 @pytest.fixture(scope="module")
@@ -57,26 +57,110 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_scene(tmp_path_factory.mktemp("scene"))
 
 
-def _ratios(scene: Path, name: str, launcher: list[str], extensions: Path, *arguments: str) -> list[float]:
-    out = scene / name
-    _run([*launcher, *optimize_arguments(scene, *STEPS, "--output_dir", str(out), *arguments)], extensions)
-    ratios: dict[str, float] = json.loads((out / "mask_alphas.json").read_text())["ratios"]
-    return list(ratios.values())
+def _ratios(out: Path, kind: str) -> list[float]:
+    """Return the ratios of a run, and check how its processes worked together."""
+    content = json.loads((out / "mask_alphas.json").read_text())
+    assert content["parallel"] == kind
+    assert content["processes"] == (1 if kind == "NO" else 2)
+    return list(content["ratios"].values())
 
 
-@pytest.fixture(scope="module")
-def single(scene: Path, extensions: Path) -> list[float]:
-    ratios = _ratios(scene, "single", [sys.executable, "-m", "ama.optimize_masks"], extensions)
+def _learn(launcher: list[str], out: Path, environment: dict[str, str], *arguments: str) -> None:
+    command = [*launcher, *optimize_arguments(out.parent, "--output_dir", str(out), *arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def _alone(out: Path, environment: dict[str, str], *arguments: str) -> list[float]:
+    """Return what one process learns."""
+    _learn([sys.executable, "-m", "ama.optimize_masks"], out, environment, *arguments)
+    ratios = _ratios(out, "NO")
     assert max(ratios) - min(ratios) > 1e-3
     return ratios
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.fixture(scope="module")
+def single(scene: Path, environment: dict[str, str]) -> list[float]:
+    return _alone(scene / "single", environment, *STEPS)
+
+
+def _zero(stage: int) -> tuple[str, ...]:
+    return (*SHARE, "--deepspeed", str(CONFIGS / f"ds_config_zero{stage}.json"))
+
+
+@pytest.mark.parametrize("way", ["torchrun", "accelerate"])
 def test_two_processes_learn_what_one_learns(
-    scene: Path, single: list[float], extensions: Path, way: str
+    scene: Path, single: list[float], environment: dict[str, str], way: str
 ) -> None:
-    launcher = {"torchrun": _torchrun, "accelerate": _accelerate}.get(way, _deepspeed)()
-    arguments = ["--per_device_train_batch_size", "2"]
-    if way.startswith("zero"):
-        arguments += ["--deepspeed", str(CONFIGS / f"ds_config_{way}.json")]
-    assert _ratios(scene, way, launcher, extensions, *arguments) == pytest.approx(single, abs=1e-5)
+    launcher = _torchrun() if way == "torchrun" else _accelerate()
+    _learn(launcher, scene / way, {**environment, "ACCELERATE_USE_CPU": "1"}, *STEPS, *SHARE)
+    assert _ratios(scene / way, "MULTI_CPU") == pytest.approx(single, abs=1e-5)
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_deepspeed_learns_what_one_process_learns(
+    scene: Path, single: list[float], environment: dict[str, str], stage: int
+) -> None:
+    out = scene / f"zero{stage}"
+    _learn(_deepspeed(), out, environment, *STEPS, *_zero(stage))
+    assert _ratios(out, "DEEPSPEED") == pytest.approx(single, abs=1e-5)
+
+
+def test_zero3_shards_every_parameter_and_the_retain_samples(
+    scene: Path, environment: dict[str, str]
+) -> None:
+    arguments = ("--scope", "all", "--retain_weight", "0.5", *STEPS)
+    expected = _alone(scene / "all", environment, *arguments)
+    _learn(_deepspeed(), scene / "all3", environment, *arguments, *_zero(3))
+    assert _ratios(scene / "all3", "DEEPSPEED") == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_recipe_on_two_hosts(scene: Path, single: list[float], environment: dict[str, str]) -> None:
+    out = scene / "hosts_masks"
+    hostfile, variables = two_hosts(scene, environment)
+    places = {
+        "model_path0": "before",
+        "model_path": "after",
+        "dataset_path": "samples.json",
+        "log_path": "log",
+    }
+    variables |= {name: str(scene / path) for name, path in places.items()}
+    variables |= {"output_dir": str(out), "hostfile": str(hostfile), "mask_level": "lblock3", "lr": "0.05"}
+    recipe = CONFIGS.parents[1] / "scripts" / "mask_post" / "run_mask_finetune_raft.sh"
+    command = ["bash", str(recipe), "--block_size", "16", *SHARE, "--max_steps", "3"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert _ratios(out, "DEEPSPEED") == pytest.approx(single, abs=1e-5)
+
+
+def test_a_killed_deepspeed_run_goes_on_to_the_same_ratios(scene: Path, environment: dict[str, str]) -> None:
+    out = scene / "cut"
+    steps = (*LEVEL, "--max_steps", "20", "--save_steps", "2", *_zero(3))
+    _learn(_deepspeed(), scene / "whole", environment, *steps)
+    command = [*_deepspeed(), *optimize_arguments(scene, "--output_dir", str(out), *steps)]
+    launcher = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list(out.glob("checkpoint-*/trainer_state.json")):
+        assert launcher.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for process in (*psutil.Process(launcher.pid).children(recursive=True), launcher):
+        process.kill()
+    launcher.wait()
+    assert not (out / "mask_alphas.bin").exists()
+    for state in out.glob("checkpoint-*/global_step*/*model_states.pt"):
+        # The run's own files. Frozen weights are not in them.
+        content = torch.load(state, weights_only=False)
+        assert {name.split(".")[0] for name in content["module"]} <= {"learned_ratios"}
+        assert not content.get("frozen_param_fragments")
+    _learn(_deepspeed(), out, environment, *steps)
+    assert _ratios(out, "DEEPSPEED") == _ratios(scene / "whole", "DEEPSPEED")
+
+
+def test_deepspeed_without_a_launcher(scene: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "ama.optimize_masks", *optimize_arguments(scene, *STEPS, *_zero(2))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "start the run with deepspeed, accelerate launch or torchrun" in done.stderr

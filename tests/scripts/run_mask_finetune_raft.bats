@@ -55,8 +55,8 @@ setup() {
 @test "wrong numbers and a missing hostfile are errors, and nothing is launched" {
   num_gpus=none run bash "$recipe"
   [ "$output" = "error: num_gpus is 'none': give the number of processes on a machine" ]
-  zero_stage=3 run bash "$recipe"
-  [ "$output" = "error: zero_stage is '3': give 0 or 2, or leave it empty" ]
+  zero_stage=5 run bash "$recipe"
+  [ "$output" = "error: zero_stage is '5': give 0, 2 or 3, or leave it empty" ]
   hostfile=nowhere run bash "$recipe"
   [ "$status" -eq 2 ]
   [ "$output" = "error: hostfile nowhere is missing" ]

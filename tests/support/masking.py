@@ -26,9 +26,10 @@ from ama import merge_masks, optimize_masks
 from ama.core.learned_ratios import Approach
 from ama.core.mask_blocks import MaskBlocks, mask_blocks
 from ama.core.schedule import Scope
-from ama.masks.model import live_sites, mask_model
+from ama.masks.model import mask_model
 from ama.masks.ratios import LearnedRatios
 from ama.models import quiet
+from ama.models.in_memory import live_sites
 from support.tiny import scatter
 
 VOCABULARY = 40

@@ -169,6 +169,6 @@ def _write_all(descriptor: int, data: memoryview, position: int) -> None:
 
 
 def _start_writeback(descriptor: int, position: int, size: int) -> None:
-    """Let the system write the bytes to the disk now rather than at the sync: Linux does so on this advice."""
+    """Have the bytes written to the disk now, not at the sync: what Linux does on this advice."""
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(descriptor, position, size, os.POSIX_FADV_DONTNEED)

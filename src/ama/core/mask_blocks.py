@@ -30,22 +30,26 @@ class MaskBlocks:
     pivots: tuple[int, ...] | None
     scope: Scope
 
-    def schedule(self, ratios: Sequence[float], mean: float) -> Schedule:
+    def schedule(self, ratios: Sequence[float], mean: float, *, extrapolate: bool = False) -> Schedule:
         """Return the learned ratios as a schedule, which the merge follows.
 
         Args:
             ratios: one per block.
             mean: init_val, the ratio of averaged parameters that no block governs.
+            extrapolate: allow ratios outside [0, 1].
         """
         if self.pivots is None:
             return Schedule(
                 mean,
                 modules=dict(zip(self.labels, ratios, strict=True)),
                 scope=self.scope,
+                extrapolate=extrapolate,
             )
         count = len(self.pivots) + 1
         head = ratios[count] if len(ratios) > count else None
-        return Schedule(mean, self.pivots, tuple(ratios[:count]), head, scope=self.scope)
+        return Schedule(
+            mean, self.pivots, tuple(ratios[:count]), head, scope=self.scope, extrapolate=extrapolate
+        )
 
 
 def check_level(level: str) -> int | None:

@@ -10,9 +10,10 @@ from transformers.pytorch_utils import Conv1D
 
 from ama.core.mask_blocks import MaskBlocks
 from ama.core.schedule import Scope
-from ama.core.sites import Site, find_sites
 from ama.masks.functions import interpolated_linear, interpolated_parameter, mixed
 from ama.masks.ratios import LearnedRatios
+from ama.models.in_memory import live_sites
+from ama.models.sharded import gathered
 
 
 class MaskedLinear(nn.Module):
@@ -57,12 +58,6 @@ class _MaskedParameter(nn.Module):
         return interpolated_parameter(self._ratios[0].current[self._block], self.before, after)
 
 
-def live_sites(model: PreTrainedModel) -> dict[str, Site]:
-    """Return the site of every parameter of a model in memory, by its name there."""
-    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    return find_sites(shapes, model.config.num_hidden_layers)
-
-
 def mask_model(
     before: PreTrainedModel,
     after: PreTrainedModel,
@@ -89,10 +84,14 @@ def mask_model(
             if name not in blocks.index:
                 ratio = ratios.mean if site.linear or blocks.scope is Scope.ALL else 1.0
                 parameter = after.get_parameter(name)
-                parameter.copy_(mixed(others[name], parameter, ratio))
+                with gathered([parameter, others[name]], write=True):
+                    parameter.copy_(mixed(others[name], parameter, ratio))
     for name in [name for name in live_sites(after) if name in blocks.index]:
         _mask_parameter(before, after, name, ratios, blocks.index[name])
     after.learned_ratios = ratios
+    # Checkpoints leave out what is frozen.
+    forgive: Any = after.register_load_state_dict_post_hook
+    forgive(lambda _, keys: keys.missing_keys.clear())
     after.register_forward_pre_hook(lambda *_: ratios.refresh())
     return after
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 from transformers import (
@@ -15,14 +14,16 @@ from transformers import (
     default_data_collator,
 )
 
-from ama.core.errors import UserError
 from ama.core.mask_blocks import MaskBlocks, mask_blocks
 from ama.core.penalty import penalty_weights
 from ama.masks.learned_mask import LearnedMask
-from ama.masks.model import live_sites, mask_model
+from ama.masks.model import mask_model
 from ama.masks.ratios import LearnedRatios
 from ama.masks.settings import MaskSettings
+from ama.masks.settled import describe_path, ratio_path
 from ama.masks.trainer import MaskTrainer
+from ama.models.in_memory import check_pair, live_sites
+from ama.models.sharded import gathered
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,15 @@ class Outcome:
 
     Attributes:
         mask: the learned ratios.
-        start: the ratios before the first step.
-        history: the Trainer's log, with the ratios after each step.
-        metrics: the Trainer's: runtime, mean loss.
+        path: the ratios before the first step and after each.
+        verdict: lines that say whether the ratios have settled.
+        metrics: numbers of the run: runtime, mean loss.
         is_main: whether this process is the one that writes.
     """
 
     mask: LearnedMask
-    start: list[float]
-    history: list[dict[str, Any]]
+    path: list[list[float]]
+    verdict: list[str]
     metrics: Mapping[str, float]
     is_main: bool
 
@@ -68,12 +69,9 @@ def optimize(
     Raises:
         UserError: the models differ in architecture, unknown mask level, or blocks that do not fit the model.
     """
-    _check_pair(before, after)
+    check_pair(before, after)
     layers = after.config.num_hidden_layers
-    blocks = mask_blocks(settings.mask_level, live_sites(after), layers, settings.scope, settings.pivots)
-    ratios = LearnedRatios(
-        len(blocks.labels), settings.init_val, settings.epsilon, settings.approach, _paces(blocks, settings)
-    )
+    blocks, ratios = start_ratios(after, settings)
     start = ratios().tolist()
     trainer = MaskTrainer(
         model=mask_model(before, after, ratios, blocks),
@@ -88,8 +86,25 @@ def optimize(
     )
     trainer.remove_callback(PrinterCallback)
     done = trainer.train(resume_from_checkpoint=checkpoint)
-    mask = learned_mask(trainer.ratios, blocks)
-    return Outcome(mask, start, trainer.state.log_history, done.metrics, trainer.is_world_process_zero())
+    with gathered([trainer.ratios.scaled_raw]):
+        mask = learned_mask(trainer.ratios, blocks)
+    history = trainer.state.log_history
+    verdict = describe_path(start, history, arguments.learning_rate)
+    path = [start, *ratio_path(history)]
+    return Outcome(mask, path, verdict, done.metrics, trainer.is_world_process_zero())
+
+
+def start_ratios(model: PreTrainedModel, settings: MaskSettings) -> tuple[MaskBlocks, LearnedRatios]:
+    """Return the blocks of a model, and their ratios before any training: all at the mean.
+
+    Raises:
+        UserError: unknown mask level, or blocks that do not fit the model.
+    """
+    layers = model.config.num_hidden_layers
+    blocks = mask_blocks(settings.mask_level, live_sites(model), layers, settings.scope, settings.pivots)
+    paces = _paces(blocks, settings)
+    ratios = LearnedRatios(len(blocks.labels), settings.init_val, settings.epsilon, settings.approach, paces)
+    return blocks, ratios
 
 
 def learned_mask(ratios: LearnedRatios, blocks: MaskBlocks) -> LearnedMask:
@@ -101,21 +116,6 @@ def learned_mask(ratios: LearnedRatios, blocks: MaskBlocks) -> LearnedMask:
     return LearnedMask(
         raw, blocks.labels, modules, ratios.mean, ratios.epsilon, ratios.approach, blocks.scope
     )
-
-
-def _check_pair(before: PreTrainedModel, after: PreTrainedModel) -> None:
-    shapes = [{name: tuple(p.shape) for name, p in m.named_parameters()} for m in (before, after)]
-    for name in {**shapes[0], **shapes[1]}:
-        first, second = (found.get(name) for found in shapes)
-        if first != second:
-            raise UserError(
-                f"'{name}' is {_shape_text(first)} in before and {_shape_text(second)} in after: "
-                "give two models of one architecture and vocabulary"
-            )
-
-
-def _shape_text(shape: tuple[int, ...] | None) -> str:
-    return "missing" if shape is None else "x".join(map(str, shape))
 
 
 def _paces(blocks: MaskBlocks, settings: MaskSettings) -> list[float] | None:

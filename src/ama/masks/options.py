@@ -47,6 +47,21 @@ def add_options(parser: Parser) -> None:
         help="its texts; by default before's own samples",
     )
     add("--retain_samples", type=positive_int, default=64, help="how many samples of before to draw, at most")
+    add("--optimizer", choices=("adam", "search"), default="adam", help="search: CMA-ES, without gradients")
+    add("--evaluations", type=positive_int, default=100, help="of the search: how many averages to measure")
+    add(
+        "--reward_model",
+        type=Path,
+        metavar="DIR",
+        help="of the search: measure the reward of sampled replies, not the likelihood of the samples",
+    )
+    add(
+        "--reward_prompts",
+        type=positive_int,
+        default=128,
+        help="how many of the samples' prompts to reply to",
+    )
+    add("--max_new_tokens", type=positive_int, default=128, help="of a reply whose reward is measured")
     add("--lr", type=float, default=2e-5, help="learning rate, per linear module that a ratio governs")
     add("--scale_lr_by_sharing", choices=("true", "false"), default="true", help="lr times linear modules")
     add("--num_train_epochs", type=float, default=1.0, help="passes over the samples")
@@ -71,6 +86,10 @@ def mask_settings(options: Namespace) -> MaskSettings:
     Raises:
         UserError: an unknown name, or a number outside its range.
     """
+    if options.optimizer == "search" and options.deepspeed:
+        raise UserError("--optimizer search does not run under DeepSpeed: use torchrun or one process")
+    if options.reward_model and options.optimizer != "search":
+        raise UserError("--reward_model has no gradient in the ratios: give --optimizer search with it")
     for name in ("lr", "num_train_epochs"):
         if not 0 < getattr(options, name) < float("inf"):
             raise UserError(f"--{name} {getattr(options, name)}: give a number above 0")
@@ -93,11 +112,13 @@ def mask_settings(options: Namespace) -> MaskSettings:
 
 
 def training_arguments(options: Namespace) -> TrainingArguments:
-    """Return the Hugging Face Trainer's arguments, and join the other processes of the run."""
+    """Return the Hugging Face Trainer's arguments."""
     import torch
     from transformers import TrainingArguments
 
-    arguments = TrainingArguments(
+    from ama.models.processes import join_deepspeed
+
+    return TrainingArguments(
         output_dir=str(options.output_dir),
         learning_rate=options.lr,
         lr_scheduler_type="cosine",
@@ -116,17 +137,12 @@ def training_arguments(options: Namespace) -> TrainingArguments:
         logging_steps=1,
         logging_nan_inf_filter=False,
         deepspeed=options.deepspeed,
-        use_cpu=not torch.accelerator.is_available(),
+        accelerator_config=join_deepspeed(options.deepspeed),
+        use_cpu=not torch.accelerator.is_available() and not options.deepspeed,
         remove_unused_columns=False,
         disable_tqdm=True,
         report_to="none",
     )
-    if options.deepspeed and arguments.hf_deepspeed_config.is_zero3():
-        raise UserError(
-            f"--deepspeed {options.deepspeed} asks for ZeRO-3, which does not gather masked weights: "
-            "use stage 2 or 0"
-        )
-    return arguments
 
 
 def _member(kind: type[_Kind], text: str, option: str) -> _Kind:

@@ -46,6 +46,7 @@ class LearnedRatios(nn.Module):
         self.mean, self.epsilon, self.approach = mean, epsilon, approach
         self.register_buffer("steps", torch.tensor(list(steps or [1.0] * count)), persistent=False)
         self.scaled_raw = nn.Parameter(initial_raw(count, mean) / self.steps)
+        self.refresh()
 
     @property
     def raw(self) -> Tensor:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from transformers import Trainer
 
 from ama.core.penalty import Penalty, penalty
 from ama.data.labelled_blocks import IGNORED
+from ama.masks.objective import summed_loss
 from ama.masks.ratios import LearnedRatios
+from ama.models.sharded import gathered
 
 _SCALARS = "scalars.bin"
 
@@ -59,11 +61,11 @@ class MaskTrainer(Trainer):
         count = num_items_in_batch
         if count is None:
             count = labels[:, 1:].ne(IGNORED).sum()
-        loss = _summed(outputs.logits[:rows], labels) / count * self._processes(num_items_in_batch)
+        loss = summed_loss(outputs.logits[:rows], labels) / count * self._processes(num_items_in_batch)
         steps = self.args.gradient_accumulation_steps if num_items_in_batch is not None else 1
         if "retain_ids" in inputs:
             retained = inputs["retain_ids"]
-            mean = _summed(outputs.logits[rows:], retained) / (retained.numel() - len(retained))
+            mean = summed_loss(outputs.logits[rows:], retained) / (retained.numel() - len(retained))
             loss = loss + self.retain_weight * mean / steps
         if self.reg_alpha:
             ratios = self.ratios()
@@ -73,28 +75,32 @@ class MaskTrainer(Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the ratios to each line of the log."""
-        with torch.no_grad():
-            values = self.ratios().tolist()
+        with torch.no_grad(), gathered([self.ratios.scaled_raw]):
+            values: Any = self.ratios.forward().tolist()
         super().log({**logs, "ratios": values}, start_time)
 
     def _processes(self, count: Tensor | int | None) -> int:
         """Return the weight of this rank's share of a global mean: ranks average their gradients."""
         return 1 if count is None else int(self.accelerator.num_processes)
 
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save the raw scalars alone: the weights are frozen, and lie in the input folders."""
-        folder = Path(output_dir or str(self.args.output_dir))
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.save(self.ratios.scaled_raw.detach().cpu(), folder / _SCALARS)
+        with gathered([self.ratios.scaled_raw]):
+            if self.args.should_save:
+                folder = Path(output_dir or str(self.args.output_dir))
+                folder.mkdir(parents=True, exist_ok=True)
+                torch.save(self.ratios.scaled_raw.detach().cpu(), folder / _SCALARS)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if self.is_deepspeed_enabled:
+            # DeepSpeed can leave the frozen weights out, too; the Trainer asks for it for PEFT models only.
+            engine: Any = self.model_wrapped
+            engine.save_checkpoint = partial(
+                type(engine).save_checkpoint, engine, exclude_frozen_parameters=True
+            )
+        super()._save_optimizer_and_scheduler(output_dir)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         scalars = torch.load(Path(resume_from_checkpoint) / _SCALARS, weights_only=True)
         with torch.no_grad():
             self.ratios.scaled_raw.copy_(scalars)
-
-
-def _summed(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the summed cross-entropy of the next tokens, in nats, float32."""
-    wide = torch.promote_types(logits.dtype, torch.float32)
-    flat = logits[:, :-1].flatten(0, 1).to(wide)
-    return cross_entropy(flat, labels[:, 1:].flatten(), ignore_index=IGNORED, reduction="sum")

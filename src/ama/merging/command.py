@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ama.checkpoint.ranks import Ranks
-from ama.console import Parser, positive_int, track_bytes
+from ama.console import Parser, heavy_imports, positive_int, track_bytes
 from ama.console.run import USER_ERROR
 from ama.core.errors import UserError
 from ama.core.schedule import Schedule
@@ -97,13 +97,14 @@ def _merge(
     arguments: Namespace, schedule: Schedule, check: SiteCheck | None, out: Path, ranks: Ranks
 ) -> None:
     # Imported here: torch takes seconds to load, which --help and a malformed schedule need not wait for.
-    import torch
+    with heavy_imports():
+        import torch
 
-    from ama.checkpoint.average import WriteOptions, write_average
-    from ama.checkpoint.compatibility import VocabularyMismatch
-    from ama.checkpoint.layout import parse_size, size_text
-    from ama.checkpoint.plan import plan_merge
-    from ama.checkpoint.resolve import open_pair
+        from ama.checkpoint.average import WriteOptions, write_average
+        from ama.checkpoint.compatibility import VocabularyMismatch
+        from ama.checkpoint.layout import parse_size, size_text
+        from ama.checkpoint.plan import plan_merge
+        from ama.checkpoint.resolve import open_pair
 
     with ranks.together():
         max_shard_size = parse_size(arguments.max_shard_size)

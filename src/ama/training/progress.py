@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -52,6 +52,30 @@ class ProgressLines(TrainerCallback):
             sys.stderr.write(
                 f"step {state.global_step}/{state.max_steps}  loss {loss:.3f}"
                 f"  lr {logs['learning_rate']:.1e}{_ratios(logs)}  {left:.0f} s left\n"
+            )
+
+
+class EvaluationLines:
+    """Write count, value, ratios and time left after each evaluation of a search."""
+
+    def __init__(self, total: int, *, shown: bool) -> None:
+        """Start the clock.
+
+        Args:
+            total: how many evaluations there will be, about.
+            shown: whether this process is the one that writes.
+        """
+        self._total, self._shown = total, shown
+        self._start, self._count = time.monotonic(), 0
+
+    def __call__(self, done: int, value: float, ratios: Sequence[float]) -> None:
+        """Write one line; `done` counts the evaluations of earlier, interrupted runs too."""
+        self._count += 1
+        left = (time.monotonic() - self._start) / self._count * max(0, self._total - done)
+        if self._shown:
+            sys.stderr.write(
+                f"evaluation {done}/{self._total}  objective {value:.4f}"
+                f"{_ratios({'ratios': ratios})}  {left:.0f} s left\n"
             )
 
 

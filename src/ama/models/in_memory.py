@@ -1,0 +1,70 @@
+"""Averages of two models in memory: a third set of weights, mixed in place for one schedule after another."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from transformers import PreTrainedModel
+
+from ama.core.errors import UserError
+from ama.core.interpolate import mix_into
+from ama.core.schedule import Schedule
+from ama.core.sites import Site, find_sites
+from ama.models.sharded import whole_shape
+
+
+def live_sites(model: PreTrainedModel) -> dict[str, Site]:
+    """Return the site of every parameter of a model in memory, by its name there."""
+    shapes = {name: whole_shape(parameter) for name, parameter in model.named_parameters()}
+    return find_sites(shapes, model.config.num_hidden_layers)
+
+
+def check_pair(before: PreTrainedModel, after: PreTrainedModel) -> None:
+    """Check that two models have the same parameters.
+
+    Raises:
+        UserError: one is missing or has another shape; names it.
+    """
+    shapes = [{name: whole_shape(p) for name, p in m.named_parameters()} for m in (before, after)]
+    for name in {**shapes[0], **shapes[1]}:
+        first, second = (found.get(name) for found in shapes)
+        if first != second:
+            raise UserError(
+                f"'{name}' is {_shape_text(first)} in before and {_shape_text(second)} in after: "
+                "give two models of one architecture and vocabulary"
+            )
+
+
+def _shape_text(shape: tuple[int, ...] | None) -> str:
+    return "missing" if shape is None else "x".join(map(str, shape))
+
+
+class InMemoryAverage:
+    """Two models, and a third that becomes any average of them without new memory.
+
+    Attributes:
+        model: the third; it equals after until the first mix.
+        sites: the site of each parameter by name.
+    """
+
+    def __init__(self, before: PreTrainedModel, after: PreTrainedModel) -> None:
+        """Take two models of one architecture; neither is changed.
+
+        Raises:
+            UserError: their parameters differ in name or shape.
+        """
+        check_pair(before, after)
+        self._before, self._after = dict(before.named_parameters()), dict(after.named_parameters())
+        self.model: PreTrainedModel = copy.deepcopy(after)
+        self.model.train(False)
+        self.sites = live_sites(after)
+
+    @torch.no_grad()
+    def mix(self, schedule: Schedule) -> PreTrainedModel:
+        """Set `model` to the average by a schedule, as `python -m ama.interpolate` would write it."""
+        for name, target in self.model.named_parameters():
+            values = (target, self._before[name], self._after[name])
+            out, before, after = (value.detach().view(-1) for value in values)
+            mix_into(out, before, after, schedule.ratio_at(self.sites[name]))
+        return self.model

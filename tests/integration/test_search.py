@@ -1,0 +1,178 @@
+"""ama.optimize_masks --optimizer search: the ratios without gradients, on the likelihood or the reward."""
+
+import json
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import torch
+from support.masking import (
+    EOS,
+    FAMILIES,
+    LAYERS,
+    VOCABULARY,
+    masked,
+    merge,
+    optimize,
+    save_scene,
+    save_tokenizer,
+    tiny_model,
+    token_ids,
+)
+from transformers import LlamaConfig, LlamaForSequenceClassification
+
+from ama.core.errors import UserError
+from ama.core.schedule import Scope
+from ama.data.labelled_blocks import LossOn, label_blocks
+from ama.data.samples import read_samples
+from ama.masks import search as search_module
+from ama.masks.artifact import read_mask
+from ama.masks.measures import draw_prompts
+from ama.models import load_model, load_reward_model, load_tokenizer
+from ama.models.in_memory import InMemoryAverage
+from ama.sampling import SamplingSettings, sample_replies, score_texts
+
+SEARCH = ("--optimizer", "search", "--reg_alpha", "0")
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    return save_scene(tmp_path)
+
+
+def _readable(masks: Path) -> dict[str, object]:
+    content: dict[str, object] = json.loads((masks / "mask_alphas.json").read_text())
+    return content
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_in_memory_average_is_the_masked_model(family: str, scope: Scope) -> None:
+    model, ratios, blocks = masked(family, "lblock3", scope)
+    average = InMemoryAverage(tiny_model(family, 1), tiny_model(family, 2))
+    mixed = average.mix(blocks.schedule(ratios().tolist(), ratios.mean))
+    with torch.no_grad():
+        expected, found = model(token_ids()).logits, mixed(token_ids()).logits
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_in_memory_average_keeps_its_inputs() -> None:
+    before, after = tiny_model("llama", 1), tiny_model("llama", 2)
+    average = InMemoryAverage(before, after)
+    blocks = masked("llama", "layerwise")[2]
+    average.mix(blocks.schedule([0.5] * LAYERS, 0.5))
+    for model, seed in ((before, 1), (after, 2)):
+        for name, parameter in tiny_model("llama", seed).named_parameters():
+            assert torch.equal(parameter, model.get_parameter(name))
+
+
+def test_search_ends_no_higher_than_the_gradient(scene: Path) -> None:
+    trained = optimize(scene, "--reg_alpha", "0", "--max_steps", "60", "--lr", "0.05")
+    by_gradient = read_mask(trained).raw.tolist()
+    masks = optimize(scene, *SEARCH, "--evaluations", "200", "--overwrite")
+    ratios = read_mask(masks).ratios()
+    assert max(ratios) - min(ratios) > 0.1
+    assert sum(ratios) / 3 == pytest.approx(0.2, abs=1e-6)
+    content = _readable(masks)
+    metrics = content["metrics"]
+    assert isinstance(metrics, dict)
+    assert metrics["value"] < metrics["value_at_equal_ratios"]
+    assert metrics["value"] < _value(scene, by_gradient) + 1e-4
+    assert "not settled" not in str(content["verdict"])
+    assert sorted(path.suffix for path in masks.iterdir()) == [".bin", ".json", ".png"]
+
+
+def _value(scene: Path, raw: list[float]) -> float:
+    """Return the loss on the samples at given raw scalars, by a merge and a model of their own."""
+    content = torch.load(scene / "masks" / "mask_alphas.bin", weights_only=True)
+    content["mask_alphas"] = {
+        name: torch.tensor(raw[content["blocks"][name]]) for name in content["mask_alphas"]
+    }
+    content["mask_bkp_alphas"] = dict(zip(content["mask_bkp_alphas"], map(torch.tensor, raw), strict=True))
+    (scene / "given").mkdir()
+    torch.save(content, scene / "given" / "mask_alphas.bin")
+    out = merge(scene, scene / "given", scene / "merged", "--allow_extrapolation")
+    blocks = label_blocks(read_samples(scene / "samples.json"), load_tokenizer(out), 16, LossOn.TEXT)
+    with torch.no_grad():
+        return float(load_model(out)(**blocks).loss)
+
+
+def test_an_interrupted_search_ends_as_an_uninterrupted_one(scene: Path) -> None:
+    whole = optimize(scene, *SEARCH, "--evaluations", "21")
+    expected = (whole / "mask_alphas.bin").read_bytes()
+    again = scene / "again"
+    arguments = (*SEARCH, "--evaluations", "21", "--output_dir", str(again))
+    add, counts = search_module._Journal.add, []
+
+    def stop_at_ten(journal: object, raw: tuple[float, ...], value: float) -> None:
+        add(journal, raw, value)  # type: ignore[arg-type]
+        counts.append(value)
+        if len(counts) == 10:
+            raise KeyboardInterrupt
+
+    with patch.object(search_module._Journal, "add", stop_at_ten):
+        with pytest.raises(KeyboardInterrupt):
+            optimize(scene, *arguments)
+        journal = again / search_module.JOURNAL_NAME
+        journal.write_text(journal.read_text() + '{"raw": [0.')  # as a kill in the middle of a line would
+        optimize(scene, *arguments)
+    assert (again / "mask_alphas.bin").read_bytes() == expected
+    assert len(counts) == _readable(whole)["metrics"]["evaluations"]  # type: ignore[index]
+
+
+def test_one_block_and_too_few_evaluations(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert read_mask(optimize(scene, *SEARCH, "--mask_level", "block1")).ratios() == pytest.approx([0.2])
+    optimize(scene, *SEARCH, "--evaluations", "7", "--overwrite")
+    assert "not settled; give more --evaluations" in capsys.readouterr().err
+
+
+def test_search_refuses_deepspeed(scene: Path) -> None:
+    with pytest.raises(UserError, match="does not run under DeepSpeed"):
+        optimize(scene, *SEARCH, "--deepspeed", "configs/deepspeed/ds_config_zero2.json")
+
+
+def _save_judge(scene: Path) -> Path:
+    """Save a reward model that likes texts with many of the first words."""
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_labels=1,
+        pad_token_id=EOS,
+    )
+    torch.manual_seed(0)
+    LlamaForSequenceClassification(config).save_pretrained(scene / "judge")
+    save_tokenizer(scene / "judge")
+    return scene / "judge"
+
+
+def test_search_raises_the_reward_of_replies(scene: Path) -> None:
+    judge = _save_judge(scene)
+    reward = ("--reward_model", str(judge), "--reward_prompts", "24", "--max_new_tokens", "6")
+    masks = optimize(scene, *SEARCH, *reward, "--evaluations", "30")
+    content = _readable(masks)
+    metrics = content["metrics"]
+    assert isinstance(metrics, dict)
+    assert metrics["value"] < metrics["value_at_equal_ratios"] - 1e-3
+    assert content["reward_model"] == str(judge)
+    # The reward is what a merge by these ratios gets, by models loaded anew.
+    out = merge(scene, masks, scene / "merged", "--allow_extrapolation")
+    prompts = draw_prompts(read_samples(scene / "samples.json"), 24, 0)
+    replies = sample_replies(
+        load_model(out), load_tokenizer(out), prompts, SamplingSettings(max_new_tokens=6)
+    )
+    texts = [prompt + reply for prompt, reply in zip(prompts, replies, strict=True)]
+    scores = score_texts(load_reward_model(judge), load_tokenizer(judge), texts)
+    assert -sum(scores) / len(scores) == pytest.approx(metrics["value"], abs=1e-4)
+
+
+def test_a_reward_without_a_search_and_prompts_without_a_mark(scene: Path) -> None:
+    with pytest.raises(UserError, match="give --optimizer search"):
+        optimize(scene, "--reward_model", str(scene / "before"))
+    (scene / "samples.json").write_text(
+        json.dumps({"type": "text_only", "instances": [{"text": "w1 " * 40}]})
+    )
+    with pytest.raises(UserError, match="have no prompts to reply to"):
+        optimize(scene, *SEARCH, "--reward_model", str(_save_judge(scene)))

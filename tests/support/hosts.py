@@ -1,0 +1,43 @@
+"""Two hosts on this machine: a DeepSpeed hostfile, and stand-ins for ssh and pdsh."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+_SSH = """\
+#!/usr/bin/env bash
+echo 127.0.0.1
+"""
+_PDSH = """\
+#!/usr/bin/env bash
+# pdsh -S -f FAN_OUT -w HOSTS COMMAND...: runs the command once for each host, all at the same time.
+while [[ "$1" == -* ]]; do
+  case "$1" in
+    -S) shift ;;
+    -w) hosts="${2//,/ }" && shift 2 ;;
+    *) shift 2 ;;
+  esac
+done
+number=0 status=0 processes=()
+for _ in $hosts; do
+  bash -c "${*//%n/$number}" &
+  processes+=("$!")
+  number=$((number + 1))
+done
+for process in "${processes[@]}"; do
+  wait "$process" || status=$?
+done
+exit "$status"
+"""
+
+
+def two_hosts(folder: Path, environment: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
+    """Write hostfile and stand-ins; return the hostfile and the environment in which DeepSpeed finds them."""
+    tools = folder / "network"
+    tools.mkdir()
+    for name, text in (("ssh", _SSH), ("pdsh", _PDSH)):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    hostfile = tools / "hosts"
+    hostfile.write_text("first_host slots=1\nsecond_host slots=1\n")
+    return hostfile, {**environment, "PATH": f"{tools}{os.pathsep}{environment['PATH']}"}
