@@ -32,6 +32,8 @@ def trainer_arguments(
     """
     import torch
 
+    from ama.models.processes import join_deepspeed
+
     # TRL uses names that transformers is about to drop.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     micro, accumulation = settings.split_batch()
@@ -54,7 +56,8 @@ def trainer_arguments(
         "logging_steps": 0.1,
         "logging_nan_inf_filter": False,
         "deepspeed": deepspeed_config(settings),
-        "use_cpu": not torch.accelerator.is_available(),
+        "accelerator_config": join_deepspeed(str(settings.deepspeed) if settings.deepspeed else None),
+        "use_cpu": not torch.accelerator.is_available() and not settings.deepspeed,
         "disable_tqdm": True,
         "report_to": "none",
     }

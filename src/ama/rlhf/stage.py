@@ -99,13 +99,15 @@ def finish(
         model = model.get_submodule(part)
         state = {name.removeprefix(f"{part}."): state[name] for name in state if name.startswith(f"{part}.")}
     is_main = trainer.is_world_process_zero()
+    accelerator = trainer.accelerator
+    parallel = {"parallel": accelerator.distributed_type.value, "processes": accelerator.num_processes}
     release_deepspeed()
     if is_main:
         _save_weights(model, state, tokenizer, base, draft, dtype)
     trainer.accelerator.wait_for_everyone()
     measured = measure(draft)
     if is_main:
-        record = {"base": str(base), "run": run, **measured, "history": history, **_origin()}
+        record = {"base": str(base), "run": run, **measured, **parallel, **_origin(), "history": history}
         (draft / RECORD_NAME).write_text(json.dumps(record, indent=1))
         with staged_folder(out):
             shutil.copytree(draft, staging_of(out), dirs_exist_ok=True)
