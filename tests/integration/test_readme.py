@@ -25,6 +25,15 @@ ELSEWHERE = (
 )
 WORDS = "the model before and after RLHF"
 
+PROMPT = f"###Human: {WORDS} ###Assistant:"
+PAIR = {"prompt": PROMPT, "chosen": " the model", "rejected": " before RLHF and"}
+HH_RLHF = (
+    ("sft", "text_only", {"text": f"{PROMPT} {WORDS * 20}"}, 64),
+    ("rm/train", "paired_text_to_text", PAIR, 64),
+    ("rm/held_out", "paired_text_to_text", PAIR, 8),
+    ("rlhf/rlhf_prompt", "text_only", {"text": PROMPT}, 32),
+)
+
 
 def commands() -> list[str]:
     """Return the commands of the README's bash blocks, continued lines joined."""
@@ -53,6 +62,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = f"###Human: {WORDS} ###Assistant: {WORDS}"
     collected = {"type": "text_only", "instances": [{"text": text, "reward": 1.0}] * 150}
     (home / "data" / "collected.json").write_text(json.dumps(collected))
+    for name, kind, row, count in HH_RLHF:
+        (home / "data" / "hh_rlhf" / name).mkdir(parents=True)
+        rows = [{key: f"{number} {text}" for key, text in row.items()} for number in range(count)]
+        content = {"type": kind, "instances": rows}
+        (home / "data" / "hh_rlhf" / name / "part.json").write_text(json.dumps(content))
     return home
 
 
@@ -80,6 +94,6 @@ def test_command_runs(command: str, home: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    out = re.search(r"(?:--out|--scores|--plot|prepare_smollm2|save_path=)[ =]?(\S+)", command)
+    out = re.search(r"(?:--out|--scores|--plot|prepare_smollm2|save_path=|output_dir=)[ =]?(\S+)", command)
     if out and "--dry_run" not in command:
         assert (home / shlex.split(out[1])[0]).exists()

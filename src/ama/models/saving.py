@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from ama.core.errors import UserError
 from ama.models.terminal import quiet
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -32,6 +33,7 @@ def save_model(
     tokenizer: PreTrainedTokenizerBase,
     target: Path,
     check: Callable[[Path], None] = lambda _: None,
+    state_dict: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a folder with a model, or only its configuration, and a tokenizer; it appears when it is whole.
 
@@ -40,11 +42,13 @@ def save_model(
         tokenizer: is saved with it.
         target: replaced if it exists.
         check: called with the staging folder; if it raises, `target` stays as it was.
+        state_dict: the weights, where the model does not hold them whole itself.
     """
     quiet()
     with staged_folder(target):
         staging = staging_of(target)
-        model.save_pretrained(staging)
+        given = {} if state_dict is None else {"state_dict": state_dict}
+        model.save_pretrained(staging, **given)  # type: ignore[arg-type]
         tokenizer.save_pretrained(staging)
         check(staging)
         for path in staging.iterdir():

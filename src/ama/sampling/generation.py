@@ -34,6 +34,7 @@ class SamplingSettings:
         max_new_tokens: of a reply.
         batch: replies at a time on each process. Another batch draws other random numbers.
         seed: of the drawing.
+        engine: `transformers`, or `vllm`, which only a rollout from folders knows.
 
     Raises:
         UserError: for a number outside its range.
@@ -46,6 +47,7 @@ class SamplingSettings:
     max_new_tokens: int = 128
     batch: int = 64
     seed: int = 0
+    engine: str = "transformers"
 
     def __post_init__(self) -> None:
         """Check the ranges."""

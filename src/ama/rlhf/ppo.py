@@ -1,0 +1,227 @@
+"""Proximal policy optimisation; the one module that knows TRL's experimental PPO trainer."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import PrinterCallback, TrainerCallback
+
+from ama.core.errors import UserError
+from ama.models import load_model, load_reward_model, load_tokenizer, quiet
+from ama.rlhf.arguments import trainer_arguments
+from ama.rlhf.lora import lora_config
+from ama.rlhf.settings import StageSettings
+from ama.rlhf.stage import describe_run, dtype_to_save, finish, work_of
+from ama.sampling.encoding import check_vocabulary, context_length, encode_prompts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class PpoSettings:
+    """What PPO needs beside the settings of every training, of which `batch` is the minibatch.
+
+    Attributes:
+        rollouts: replies sampled for one round, over all processes (paper, 512).
+        rounds: how many; each gives `epochs` * rollouts / batch optimizer steps.
+        kl_coef: weight of the KL divergence from the model before (paper, 0.05, 0.1, 0.2).
+        temperature: of the sampling.
+        max_new_tokens: of a reply.
+        sample_batch: replies at a time on each process while sampling.
+        baseline: subtracted from each reward (paper, 5.5625 with its reward model).
+        missing_eos_penalty: subtracted from the reward of a reply that does not end, None for none.
+
+    Raises:
+        UserError: for a number outside its range.
+    """
+
+    rollouts: int = 512
+    rounds: int = 100
+    kl_coef: float = 0.05
+    temperature: float = 1.0
+    max_new_tokens: int = 128
+    sample_batch: int = 64
+    baseline: float = 0.0
+    missing_eos_penalty: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("rollouts", "rounds", "temperature", "max_new_tokens", "sample_batch"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UserError(f"{name} {getattr(self, name)}: must be positive and finite")
+        if not 0 <= self.kl_coef < math.inf or not math.isfinite(self.baseline):
+            raise UserError(f"kl_coef {self.kl_coef}, baseline {self.baseline}: 0 or more, and finite")
+
+
+def train_ppo(
+    base: Path,
+    judge: Path,
+    prompts: Sequence[str],
+    out: Path,
+    settings: StageSettings,
+    ppo: PpoSettings,
+    dtype: str = "auto",
+) -> None:
+    """Train a model against a reward model by PPO, and save it. TRL can't go on after a crash.
+
+    The value model begins as the reward model. Unlike elsewhere, a reply ends at the end-of-text token
+    only, not at the next `###Human`.
+
+    Args:
+        base: folder of the model to start from, which the KL divergence is taken from.
+        judge: folder of the reward model, of the same vocabulary.
+        prompts: to sample replies to.
+        out: folder for the trained model.
+        settings: the hyperparameters.
+        ppo: those of PPO.
+        dtype: of the weights that are written, `auto` for those of `base`.
+
+    Raises:
+        UserError: two vocabularies, no padding token of its own, a prompt that is too long, or rollouts that
+            can't be divided.
+    """
+    # TRL warns that this part may change; it is pinned.
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    from datasets import Dataset
+    from trl.experimental.ppo.ppo_config import PPOConfig
+    from trl.experimental.ppo.ppo_trainer import PPOTrainer
+
+    if settings.deepspeed:
+        raise UserError("PPO does not run under DeepSpeed yet: leave zero_stage and hostfile empty")
+    quiet()
+    tokenizer = load_tokenizer(base)
+    _check_same_vocabulary(tokenizer, load_tokenizer(judge), base, judge)
+    tokenizer.pad_token_id = padding_apart(tokenizer)
+    tokenizer.padding_side = "left"
+    rows = encode_prompts(tokenizer, prompts)
+    share, minibatches = _shares(settings, ppo)
+    if len(rows) < ppo.rollouts:
+        raise UserError(
+            f"{len(rows)} prompts are fewer than the {ppo.rollouts} rollouts of a round: lower --rollouts"
+        )
+    run = describe_run(settings, rows, base=str(base), judge=str(judge), ppo=asdict(ppo), dtype=dtype)
+    own: dict[str, Any] = {
+        # One share at a time: with accumulation TRL would step once a round, whatever the minibatches.
+        "per_device_train_batch_size": share,
+        "gradient_accumulation_steps": 1,
+        "num_mini_batches": minibatches,
+        "num_ppo_epochs": int(settings.epochs),
+        "total_episodes": ppo.rollouts * ppo.rounds,
+        "response_length": ppo.max_new_tokens,
+        "stop_token": "eos",
+        "missing_eos_penalty": ppo.missing_eos_penalty,
+        "temperature": ppo.temperature,
+        "kl_coef": ppo.kl_coef,
+        "local_rollout_forward_batch_size": ppo.sample_batch,
+        "num_sample_generations": 0,
+        "save_strategy": "no",
+        "logging_steps": 1,
+    }
+    work = work_of(out)
+    arguments = trainer_arguments(PPOConfig, work, settings, **own)
+    policy = load_model(base, "float32")
+    check_vocabulary(policy, tokenizer)
+    _check_room(rows, policy, ppo.max_new_tokens)
+    trainer = PPOTrainer(
+        args=arguments,
+        processing_class=tokenizer,
+        model=policy,
+        ref_model=load_model(base, "float32") if settings.lora is None else None,
+        reward_model=_shifted(load_reward_model(judge, "float32"), ppo.baseline),
+        value_model=load_reward_model(judge, "float32"),
+        train_dataset=Dataset.from_list([{"input_ids": row} for row in rows]),
+        callbacks=[RoundLines()],
+        peft_config=lora_config(settings.lora, policy, None),
+    )
+    trainer.remove_callback(PrinterCallback)
+    with contextlib.redirect_stdout(sys.stderr):
+        trainer.train()  # type: ignore[no-untyped-call]
+    work.mkdir(parents=True, exist_ok=True)
+    finish(trainer, load_tokenizer(base), base, out, dtype_to_save(dtype, base), run, part="policy")
+
+
+class RoundLines(TrainerCallback):
+    """Write the mean reward and the KL divergence of each round; stop a training that diverges."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Write one line.
+
+        Raises:
+            UserError: a mean that is no number.
+        """
+        if not logs or "objective/scores" not in logs:
+            return
+        reward, divergence = logs["objective/scores"], logs["objective/kl"]
+        if not (math.isfinite(reward) and math.isfinite(divergence)):
+            raise UserError(f"reward {reward}, KL {divergence} in round {state.global_step}; lower --lr")
+        if state.is_world_process_zero:
+            sys.stderr.write(
+                f"round {state.global_step}/{state.max_steps}  reward {reward:.3f}  KL {divergence:.3f}"
+                f"  lr {logs['lr']:.1e}\n"
+            )
+
+
+def padding_apart(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return a token to pad with that ends no text, since PPO does not train on what is padding.
+
+    The padding token, else another special token that begins or ends no text.
+
+    Raises:
+        UserError: there is none.
+    """
+    edges = {tokenizer.eos_token_id, tokenizer.bos_token_id, None}
+    for token in (tokenizer.pad_token_id, tokenizer.unk_token_id, *tokenizer.all_special_ids):
+        if token not in edges:
+            return int(token)
+    raise UserError(
+        f"the tokenizer of {tokenizer.name_or_path} has no padding token apart from the end of text, which "
+        "PPO must learn: set pad_token in its tokenizer_config.json"
+    )
+
+
+def _check_same_vocabulary(
+    own: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase, base: Path, judge: Path
+) -> None:
+    if own.get_vocab() != other.get_vocab():
+        raise UserError(
+            f"the vocabularies of {base} ({len(own)} tokens) and of the reward model {judge} ({len(other)}) "
+            "differ, and PPO passes tokens on as they are: train the reward model from this model's family"
+        )
+
+
+def _check_room(rows: Sequence[Sequence[int]], model: PreTrainedModel, new_tokens: int) -> None:
+    longest, context = max(map(len, rows)), context_length(model)
+    if context is not None and longest + new_tokens > context:
+        raise UserError(
+            f"a prompt of {longest} tokens with {new_tokens} new ones is more than the model's context of "
+            f"{context}: lower --max_prompt_tokens or --max_new_tokens"
+        )
+
+
+def _shares(settings: StageSettings, ppo: PpoSettings) -> tuple[int, int]:
+    """Return the rollouts of each process, and how many minibatches they make."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if ppo.rollouts % settings.batch or settings.batch % processes:
+        raise UserError(
+            f"rollouts {ppo.rollouts}, batch {settings.batch}, {processes} processes: each must be "
+            "a multiple of the next"
+        )
+    return ppo.rollouts // processes, ppo.rollouts // settings.batch
+
+
+def _shifted(judge: PreTrainedModel, baseline: float) -> PreTrainedModel:
+    """Subtract a number from a reward model's output."""
+    import torch
+
+    head: Any = judge.score
+    if baseline:
+        head.bias = torch.nn.Parameter(torch.full((1,), -baseline))
+    return judge

@@ -1,0 +1,103 @@
+"""What decides a training of the RLHF stage, apart from model and data."""
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ama.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """Low-rank adapters in place of whole weights (paper, section 4); they are merged at the end.
+
+    Attributes:
+        r: rank, 1 or more.
+        alpha: the adapters are scaled by alpha / r.
+        dropout: before the adapters, in [0, 1).
+        modules: `all` linear maps but the head, `mlp`, `attention`, or names with commas between them.
+
+    Raises:
+        UserError: for a number outside its range.
+    """
+
+    r: int
+    alpha: float = 32.0
+    dropout: float = 0.05
+    modules: str = "all"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.r < 1 or not 0 < self.alpha < math.inf or not 0 <= self.dropout < 1:
+            raise UserError(
+                f"lora_r {self.r}, lora_alpha {self.alpha}, lora_dropout {self.dropout}: "
+                "the rank is 1 or more, alpha positive, and dropout in [0, 1)"
+            )
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """The hyperparameters that all trainings of the RLHF stage share.
+
+    Attributes:
+        lr: peak learning rate of AdamW; rises over `warmup`, falls along a cosine to 0.
+        epochs: passes over the data.
+        max_steps: optimizer steps; if given, instead of `epochs`.
+        batch: examples in an optimizer step, over all processes.
+        micro_batch: examples at a time on each process; `batch` is made up of several.
+        warmup: share of the steps, in [0, 1).
+        weight_decay: AdamW's.
+        seed: of the order of the data, of fresh weights and of dropout.
+        bf16: compute in bfloat16; weights and optimizer stay float32.
+        gradient_checkpointing: recompute activations, to save memory.
+        deepspeed: DeepSpeed configuration, None to run without.
+        save_steps: steps between two checkpoints to resume from.
+        lora: adapters to train in place of the weights, None to train all.
+
+    Raises:
+        UserError: for a number outside its range.
+    """
+
+    lr: float
+    epochs: float
+    batch: int
+    micro_batch: int = 4
+    max_steps: int | None = None
+    warmup: float = 0.03
+    weight_decay: float = 0.0
+    seed: int = 0
+    bf16: bool = False
+    gradient_checkpointing: bool = False
+    deepspeed: Path | None = None
+    save_steps: int = 500
+    lora: LoraSettings | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("lr", "epochs", "batch", "micro_batch", "save_steps"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UserError(f"{name} {getattr(self, name)}: must be positive and finite")
+        if self.max_steps is not None and self.max_steps < 1:
+            raise UserError(f"max_steps {self.max_steps}: must be 1 or more")
+        if not 0 <= self.warmup < 1:
+            raise UserError(f"warmup {self.warmup}: a share of the steps lies in [0, 1)")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed {self.seed}: must lie between 0 and 4294967295")
+
+    def split_batch(self) -> tuple[int, int]:
+        """Return how many examples at a time each process takes, and how often in an optimizer step.
+
+        Raises:
+            UserError: the batch is no multiple of the processes, or of what they take at a time.
+        """
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        share, rest = divmod(self.batch, processes)
+        if rest:
+            raise UserError(f"batch {self.batch} can't be shared by {processes} processes: give a multiple")
+        micro = min(self.micro_batch, share)
+        if share % micro:
+            raise UserError(
+                f"a process's share of the batch, {share}, is no multiple of micro_batch {micro}: change one"
+            )
+        return micro, share // micro

@@ -1,0 +1,32 @@
+"""All trainings of the RLHF stage in turn, for a launcher: python -m support.stages WORLD OUT OPTIONS."""
+
+import sys
+from pathlib import Path
+
+from ama import train_dpo, train_raft, train_reward, train_sft
+from ama.rlhf.processes import forget_trainer
+from support.call import call
+
+STAGES = ("sft", "reward", "dpo", "raft")
+_STEPS = ("--max_steps", "4", "--lr", "1e-3", "--batch", "8", "--save_steps", "2")
+
+
+def run_stages(world: Path, out: Path, *more: str) -> None:
+    """Train with every command for a few steps; `more` goes to all of them."""
+    start = ("--model", world / "before")
+    pairs = ("--data", world / "pairs.json")
+    texts = ("--data", world / "sft.json", "--block_size", "32")
+    call(train_sft.main, *start, *texts, "--out", out / "sft", *_STEPS, *more)
+    forget_trainer()
+    call(train_reward.main, *start, *pairs, "--out", out / "reward", *_STEPS, *more)
+    forget_trainer()
+    call(train_dpo.main, *start, *pairs, "--out", out / "dpo", *_STEPS, *more)
+    forget_trainer()
+    judge = ("--reward_model", world / "judge", "--prompts", world / "prompts.json", "--out", out / "raft")
+    sizes = ("--iterations", "2", "--prompts_per_iteration", "32", "--samples", "4", "--max_new_tokens", "8")
+    sizes += ("--sample_batch", "16", "--block_size", "32", "--collected", "10")
+    call(train_raft.main, *start, *judge, *sizes, *_STEPS, *more)
+
+
+if __name__ == "__main__":
+    run_stages(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
