@@ -59,9 +59,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_lines(home / "sources" / "alpaca" / "alpaca_eval.jsonl", prompts)
     rows = "".join(json.dumps({"text": f"{WORDS} {WORDS}"}) + "\n" for _ in range(100))
     (home / "data" / "my_texts.jsonl").write_text(rows)
-    text = f"###Human: {WORDS} ###Assistant: {WORDS}"
-    collected = {"type": "text_only", "instances": [{"text": text, "reward": 1.0}] * 150}
-    (home / "data" / "collected.json").write_text(json.dumps(collected))
     for name, kind, row, count in HH_RLHF:
         (home / "data" / "hh_rlhf" / name).mkdir(parents=True)
         rows = [{key: f"{number} {text}" for key, text in row.items()} for number in range(count)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,22 +43,32 @@ def rollout(
     Raises:
         UserError: as `sample_replies` and `score_texts`.
     """
-    replies_done: Journal[str] = Journal(work, "replies")
-    scores_done: Journal[float] = Journal(work, "scores")
-    if settings.engine == "vllm":
-        note, done = replies_done.writer(), replies_done.read()
-        replies = sample_with_vllm(model, prompts, settings, dtype, note, done)
-    else:
-        replies = _sample(model, prompts, settings, dtype, replies_done)
+    asked = replies_of(model, prompts, settings, work, dtype)
     gc.collect()
-    asked = [prompt for prompt in prompts for _ in range(settings.samples)]
-    texts = [prompt + reply for prompt, reply in zip(asked, replies, strict=True)]
+    texts = [sample.prompt + sample.reply for sample in asked]
     reader = _placed(load_reward_model(judge, dtype))
+    scores_done: Journal[float] = Journal(work, "scores")
     scores = score_texts(
         reader, load_tokenizer(judge), texts, settings.batch, scores_done.writer(), scores_done.read()
     )
-    rows = zip(asked, replies, scores, strict=True)
-    return [Sample(prompt, reply, score) for prompt, reply, score in rows]
+    return [replace(sample, reward=score) for sample, score in zip(asked, scores, strict=True)]
+
+
+def replies_of(
+    model: Path, prompts: Sequence[str], settings: SamplingSettings, work: Path, dtype: str = "auto"
+) -> list[Sample]:
+    """Return `settings.samples` replies to each prompt, without rewards; see `rollout`.
+
+    Raises:
+        UserError: as `sample_replies`.
+    """
+    done: Journal[str] = Journal(work, "replies")
+    if settings.engine == "vllm":
+        replies = sample_with_vllm(model, prompts, settings, dtype, done.writer(), done.read())
+    else:
+        replies = _sample(model, prompts, settings, dtype, done)
+    asked = [prompt for prompt in prompts for _ in range(settings.samples)]
+    return [Sample(prompt, reply) for prompt, reply in zip(asked, replies, strict=True)]
 
 
 def _sample(
