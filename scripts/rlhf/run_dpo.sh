@@ -9,7 +9,7 @@ source "${repo_root}/scripts/lib/launch.sh"
 # The model before RLHF, which is the reference, too.
 : "${model_path:=output/sft}"
 # LMFlow JSON of pairs: a file, or a folder of them.
-: "${dataset_path:=data/hh_rlhf/rm/train}"
+: "${dataset_path:=data/hh_rlhf/rm/train/train.json}"
 : "${output_dir:=output/dpo}"
 
 # The paper's values; it also tried a beta of 0.3 and 0.5.

@@ -8,7 +8,7 @@ from ama.console import Parser, positive_int, run
 _DESCRIPTION = """\
 DPO on LMFlow JSON of type paired_text_to_text. The model to start from is the reference, too.
 
-Example: python -m ama.train_dpo --model models/sft --data data/hh_rlhf/rm/train --out output/dpo
+Example: python -m ama.train_dpo --model models/sft --data data/hh_rlhf/rm/train/train.json --out output/dpo
 The same command under torchrun, accelerate launch or deepspeed shares the work; run again after a crash, it
 goes on at its last checkpoint."""
 

@@ -9,7 +9,7 @@ _DESCRIPTION = """\
 A reward model from LMFlow JSON of type paired_text_to_text. Its accuracy on held-out pairs, with a 95 %
 interval, is printed and kept in training.json beside the weights.
 
-Example: python -m ama.train_reward --model models/sft --data data/hh_rlhf/rm --out output/reward_model
+Example: python -m ama.train_reward --model models/sft --data data/hh_rlhf/rm/train --out output/reward_model
 The same command under torchrun, accelerate launch or deepspeed shares the work; run again after a crash, it
 goes on at its last checkpoint."""
 

@@ -25,8 +25,6 @@ def mixed(before: Tensor, after: Tensor, ratio: Tensor | float) -> Tensor:
         after: of the same shape and dtype.
         ratio: a number, or a scalar tensor.
     """
-    if before is after:
-        return after
     if isinstance(ratio, float) or ratio.device.type == "cpu":
         return torch.lerp(after, before, float(ratio))
     # On an accelerator, reading the number would wait for the device.
@@ -63,8 +61,8 @@ class InterpolatedLinear(torch.autograd.Function):
         )
         x = x.to(dtype)
         wide = product_dtype(x)
-        weight = mixed(*weights, ratio).to(dtype).to(wide)
-        bias = None if biases is None else mixed(*biases, ratio).to(dtype).to(wide)
+        weight = _mixed_as(wide, *weights, ratio)
+        bias = None if biases is None else _mixed_as(wide, *biases, ratio)
         inputs = x.to(wide)
         output = linear(inputs, weight.t() if transposed else weight, bias).to(dtype)
         ctx.transposed, ctx.kept_slope = transposed, keep_slope and ctx.needs_input_grad[1]
@@ -79,7 +77,7 @@ class InterpolatedLinear(torch.autograd.Function):
         grad_x, grad_ratio = None, None
         wide = grad.to(product_dtype(grad))
         if ctx.needs_input_grad[0]:
-            weight = mixed(before, after, ratio).to(grad.dtype).to(wide.dtype)
+            weight = _mixed_as(wide.dtype, before, after, ratio)
             grad_x = torch.matmul(wide, weight.t() if ctx.transposed else weight).to(grad.dtype)
         if ctx.needs_input_grad[1]:
             pair = (biases[0], biases[1]) if biases else None
@@ -92,6 +90,19 @@ class InterpolatedLinear(torch.autograd.Function):
                 total += torch.dot(part.reshape(-1).to(total.dtype), values.reshape(-1).to(total.dtype))
             grad_ratio = total.to(ratio.dtype)
         return grad_x, grad_ratio, None, None, None, None
+
+
+def _mixed_as(dtype: torch.dtype, before: Tensor, after: Tensor, ratio: Tensor) -> Tensor:
+    """Return the mixture in a dtype, without a rounding to a narrower one on the way.
+
+    In bfloat16 two models that RLHF has moved little lie a step or two apart, and a mixture that is rounded
+    falls back to one of them: its gradient is that of another ratio.
+    """
+    if before is after:
+        return after.to(dtype)
+    if torch.finfo(dtype).bits > torch.finfo(after.dtype).bits:
+        before, after = before.to(dtype), after.to(dtype)
+    return mixed(before, after, ratio).to(dtype)
 
 
 def _slope(
