@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.hosts import two_hosts
 from support.polite import save_world, train_before, train_judge
 from support.stages import run_stages
 from support.tiny import load
@@ -87,3 +88,18 @@ def test_two_processes_train_what_one_trains(world: Path, environment: dict[str,
     ]
     assert accuracies[0] == accuracies[1]
     assert not list(out.rglob("*.work"))
+
+
+def test_the_recipe_on_two_hosts(world: Path, environment: dict[str, str]) -> None:
+    hostfile, variables = two_hosts(world, environment)
+    out = world / "hosts_sft"
+    places = {"model_path": world / "before", "dataset_path": world / "sft.json", "output_dir": out}
+    places |= {"hostfile": hostfile, "log_path": world / "log"}
+    variables |= {name: str(path) for name, path in places.items()}
+    variables |= {"block_size": "32", "batch": "8", "lr": "1e-3"}
+    recipe = ROOT / "scripts" / "rlhf" / "run_sft.sh"
+    command = ["bash", str(recipe), *SHARED, "--max_steps", "2"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    record = json.loads((out / "training.json").read_text())
+    assert (record["parallel"], record["processes"]) == ("DEEPSPEED", 2)
