@@ -67,6 +67,7 @@ def train_dpo(
     # After the arguments: under ZeRO-3 they have the weights loaded in parts.
     model = load_model(base, "float32")
     check_vocabulary(model, tokenizer)
+    held = model_before(base, settings)
 
     class Trainer(Remedies, DPOTrainer):
         """TRL's, for pairs that are tokens already, as everywhere in this project."""
@@ -83,7 +84,7 @@ def train_dpo(
         processing_class=tokenizer,
         peft_config=lora_config(settings.lora, model, None),
     )
-    trainer.use(settings.remedies, model_before(base, settings))
+    trainer.use(settings.remedies, held)
     train(trainer, run)
     finish(trainer, tokenizer, base, out, dtype_to_save(dtype, base), run)
 

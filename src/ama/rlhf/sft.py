@@ -67,6 +67,7 @@ def train_sft(
     # After the arguments: under ZeRO-3 they have the weights loaded in parts.
     model = load_model(base, "float32")
     check_vocabulary(model, tokenizer)
+    held = model_before(before or base, settings)
     context = context_length(model)
     if context is not None and block_size > context:
         raise UserError(f"block_size {block_size} is longer than the model's context of {context} tokens")
@@ -81,7 +82,7 @@ def train_sft(
         processing_class=tokenizer,
         peft_config=lora_config(settings.lora, model, None),
     )
-    trainer.use(settings.remedies, model_before(before or base, settings))
+    trainer.use(settings.remedies, held)
     train(trainer, run)
     finish(trainer, tokenizer, base, out, dtype_to_save(dtype, base), run)
 
