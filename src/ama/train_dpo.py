@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _options() -> Namespace:
-    from ama.rlhf.options import add_places, add_training
+    from ama.rlhf.options import add_places, add_remedies, add_training
 
     parser = Parser("train_dpo", _DESCRIPTION)
     add_places(parser, "model before RLHF", "folder for the model after RLHF")
@@ -44,6 +44,7 @@ def _options() -> Namespace:
     add("--data", type=Path, required=True, metavar="PATH", help="pairs, LMFlow JSON: file or folder")
     add("--beta", type=float, default=0.1, help="the larger, the nearer the model stays to --model")
     add("--max_length", type=positive_int, default=512, help="leave out pairs with more tokens")
+    add_remedies(parser)
     add_training(parser, lr=1e-6, batch=32)
     return parser.parse_args()
 

@@ -22,7 +22,8 @@ def main() -> None:
 
     settings = stage_settings(options)
     from ama.models import check_target, quiet
-    from ama.rlhf.ppo import PpoSettings, train_ppo
+    from ama.rlhf.ppo import train_ppo
+    from ama.rlhf.ppo_settings import PpoSettings
     from ama.rlhf.prompts import read_prompts
 
     check_target(options.out, overwrite=options.overwrite)

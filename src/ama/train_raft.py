@@ -69,7 +69,7 @@ def _settings(options: Namespace) -> RaftSettings:
 
 
 def _options() -> Namespace:
-    from ama.rlhf.options import add_sampling, add_training
+    from ama.rlhf.options import add_remedies, add_sampling, add_training
 
     parser = Parser("train_raft", _DESCRIPTION)
     add = parser.add_argument
@@ -91,6 +91,7 @@ def _options() -> Namespace:
     add("--loss_on", choices=("text", "response"), default="response", help="tokens that count")
     add("--pool", type=positive_int, default=5000, help="samples of high reward to draw collected ones from")
     add("--collected", type=positive_int, default=2000, help="how many to draw")
+    add_remedies(parser)
     add_training(parser, lr=1e-5, batch=32, epochs=2.0)
     return parser.parse_args()
 

@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _options() -> Namespace:
-    from ama.rlhf.options import add_places, add_training
+    from ama.rlhf.options import add_places, add_remedies, add_training
 
     parser = Parser("train_sft", _DESCRIPTION)
     add_places(parser, "model to start from", "folder for the trained model")
@@ -48,6 +48,7 @@ def _options() -> Namespace:
     parser.add_argument("--block_size", type=positive_int, default=2048, help="tokens in a row, at most")
     parser.add_argument("--pack", action="store_true", help="join samples and cut blocks, as LMFlow does")
     parser.add_argument("--loss_on", choices=("text", "response"), default="text", help="tokens that count")
+    add_remedies(parser)
     add_training(parser, lr=1e-5, batch=12)
     return parser.parse_args()
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.hosts import two_hosts
 from support.polite import save_world, train_before, train_judge
 from support.stages import run_stages
 from support.tiny import load
@@ -15,7 +16,7 @@ from support.tiny import load
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-MODELS = ("sft", "reward", "dpo", "raft/iteration_01/model", "raft/iteration_02/model")
+MODELS = ("sft", "reward", "dpo", "replay", "held", "raft/iteration_01/model", "raft/iteration_02/model")
 ALONE, SHARED = ("--micro_batch", "8"), ("--micro_batch", "2")
 
 
@@ -24,6 +25,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world = save_world(tmp_path_factory.mktemp("world"))
     train_before(world)
     train_judge(world)
+    (world / "general.txt").write_text("w1 w2 w3 w4 w5 " * 200)
     run_stages(world, world / "alone", *ALONE)
     return world
 
@@ -69,12 +71,14 @@ def test_two_processes_train_what_one_trains(world: Path, environment: dict[str,
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr[-5000:]
     for name in MODELS:
+        if (way, name) == ("zero3", "held"):
+            continue
         record = json.loads((out / name / "training.json").read_text())
         assert record["processes"] == 2
         assert record["parallel"] == ("MULTI_CPU" if way == "torchrun" else "DEEPSPEED")
         alone = world / "alone" / name
-        # In the second iteration rounding may turn a draw, and so change a sample.
-        share = 0.05 if "iteration_02" in name else 0.001
+        # Distillation is a mean of micro-batches; in a second iteration rounding may turn a draw.
+        share = 0.05 if "iteration_02" in name else 0.01
         assert _distance(out / name, alone) < share * _distance(alone, world / "before"), name
     selected = "raft/iteration_01/selected.json"
     assert (out / selected).read_bytes() == (world / "alone" / selected).read_bytes()
@@ -84,3 +88,18 @@ def test_two_processes_train_what_one_trains(world: Path, environment: dict[str,
     ]
     assert accuracies[0] == accuracies[1]
     assert not list(out.rglob("*.work"))
+
+
+def test_the_recipe_on_two_hosts(world: Path, environment: dict[str, str]) -> None:
+    hostfile, variables = two_hosts(world, environment)
+    out = world / "hosts_sft"
+    places = {"model_path": world / "before", "dataset_path": world / "sft.json", "output_dir": out}
+    places |= {"hostfile": hostfile, "log_path": world / "log"}
+    variables |= {name: str(path) for name, path in places.items()}
+    variables |= {"block_size": "32", "batch": "8", "lr": "1e-3"}
+    recipe = ROOT / "scripts" / "rlhf" / "run_sft.sh"
+    command = ["bash", str(recipe), *SHARED, "--max_steps", "2"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    record = json.loads((out / "training.json").read_text())
+    assert (record["parallel"], record["processes"]) == ("DEEPSPEED", 2)

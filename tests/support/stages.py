@@ -7,7 +7,6 @@ from ama import train_dpo, train_raft, train_reward, train_sft
 from ama.rlhf.processes import forget_trainer
 from support.call import call
 
-STAGES = ("sft", "reward", "dpo", "raft")
 _STEPS = ("--max_steps", "4", "--lr", "1e-3", "--batch", "8", "--save_steps", "2")
 
 
@@ -22,6 +21,13 @@ def run_stages(world: Path, out: Path, *more: str) -> None:
     forget_trainer()
     call(train_dpo.main, *start, *pairs, "--out", out / "dpo", *_STEPS, *more)
     forget_trainer()
+    replay = ("--replay", world / "general.txt", "--replay_weight", "1", "--replay_block", "16")
+    call(train_sft.main, *start, *texts, *replay, "--out", out / "replay", *_STEPS, *more)
+    forget_trainer()
+    if not any("zero3" in option for option in more):
+        held = ("--l1", "0.01", "--l2", "0.1", "--distill", "1")
+        call(train_sft.main, *start, *texts, *held, "--out", out / "held", *_STEPS, *more)
+        forget_trainer()
     judge = ("--reward_model", world / "judge", "--prompts", world / "prompts.json", "--out", out / "raft")
     sizes = ("--iterations", "2", "--prompts_per_iteration", "32", "--samples", "4", "--max_new_tokens", "8")
     sizes += ("--sample_batch", "16", "--block_size", "32", "--collected", "10")

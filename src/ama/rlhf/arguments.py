@@ -60,6 +60,8 @@ def trainer_arguments(
         "use_cpu": not torch.accelerator.is_available() and not settings.deepspeed,
         "disable_tqdm": True,
         "report_to": "none",
+        # The blocks to replay are a column that TRL does not know.
+        "remove_unused_columns": not settings.remedies.replay,
     }
     return kind(**{**shared, **others})
 

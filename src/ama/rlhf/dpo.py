@@ -13,8 +13,9 @@ from ama.models import load_model, load_tokenizer, quiet
 from ama.rlhf.arguments import trainer_arguments
 from ama.rlhf.lora import lora_config
 from ama.rlhf.pair_rows import encode_pairs
+from ama.rlhf.remedies import Remedies, model_before, replayed
 from ama.rlhf.settings import StageSettings
-from ama.rlhf.stage import describe_run, dtype_to_save, find_checkpoint, finish, train, work_of
+from ama.rlhf.stage import describe_run, dtype_to_save, finish, train, work_of
 from ama.sampling.encoding import Encoded, check_vocabulary, padding_id
 
 
@@ -55,19 +56,20 @@ def train_dpo(
     quiet()
     tokenizer = load_tokenizer(base)
     padding_id(tokenizer)
-    rows = [
+    rows: list[dict[str, Any]] = [
         _row(chosen, rejected)
         for _, chosen, rejected in encode_pairs(tokenizer, pairs, max_length, "training")
     ]
+    rows = replayed(rows, tokenizer, settings)
     run = describe_run(settings, rows, base=str(base), beta=beta, max_length=max_length, dtype=dtype)
     options: dict[str, Any] = {"max_length": None, "beta": beta}
     arguments = trainer_arguments(DPOConfig, work_of(out), settings, **options)
-    checkpoint = find_checkpoint(arguments, run)
     # After the arguments: under ZeRO-3 they have the weights loaded in parts.
     model = load_model(base, "float32")
     check_vocabulary(model, tokenizer)
+    held = model_before(base, settings)
 
-    class Trainer(DPOTrainer):
+    class Trainer(Remedies, DPOTrainer):
         """TRL's, for pairs that are tokens already, as everywhere in this project."""
 
         def _prepare_dataset(self, dataset: Dataset, *_: object) -> Dataset:
@@ -82,7 +84,8 @@ def train_dpo(
         processing_class=tokenizer,
         peft_config=lora_config(settings.lora, model, None),
     )
-    train(trainer, checkpoint)
+    trainer.use(settings.remedies, held)
+    train(trainer, run)
     finish(trainer, tokenizer, base, out, dtype_to_save(dtype, base), run)
 
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from ama.console import Parser, positive_int
-from ama.rlhf.settings import LoraSettings, StageSettings
+from ama.rlhf.settings import LoraSettings, RemedySettings, StageSettings
 from ama.sampling.generation import SamplingSettings
 
 
@@ -45,6 +45,22 @@ def add_training(
     add("--lora_modules", default="all", help="all linear maps, mlp, attention, or names: q_proj,v_proj")
     add("--deepspeed", type=Path, metavar="FILE", help="DeepSpeed configuration")
     add("--local_rank", type=int, default=-1, help="set by the deepspeed launcher")
+
+
+def add_remedies(parser: Parser) -> None:
+    """Add the remedies that the paper compares with averaging."""
+    add = parser.add_argument
+    add("--l1", type=float, default=0.0, help="weight of the sum of |weight - before's|")
+    add("--l2", type=float, default=0.0, help="weight of the sum of (weight - before's)^2")
+    add(
+        "--distill",
+        type=float,
+        default=0.0,
+        help="weight of ||pi - pi0||^2, the distance from before's output",
+    )
+    add("--replay", type=Path, nargs="+", default=[], metavar="FILE", help="general text to replay")
+    add("--replay_weight", type=float, default=0.0, help="weight of the cross-entropy on it")
+    add("--replay_block", type=positive_int, default=128, help="tokens of a block of it")
 
 
 def add_sampling(parser: Parser, *, samples: int) -> None:
@@ -101,4 +117,18 @@ def stage_settings(options: Namespace) -> StageSettings:
         deepspeed=options.deepspeed,
         save_steps=options.save_steps,
         lora=lora,
+        remedies=_remedies(options),
+    )
+
+
+def _remedies(options: Namespace) -> RemedySettings:
+    if not hasattr(options, "replay_weight"):
+        return RemedySettings()
+    return RemedySettings(
+        options.l1,
+        options.l2,
+        options.distill,
+        options.replay_weight,
+        tuple(options.replay),
+        options.replay_block,
     )

@@ -118,6 +118,7 @@ def run_raft(
                 block_size=settings.block_size,
                 loss_on=settings.loss_on,
                 pack=False,
+                before=places.before,
             )
             forget_trainer()
     _collect(places, prompts, iterations, settings, training)

@@ -17,7 +17,7 @@ from ama.rlhf.arguments import trainer_arguments
 from ama.rlhf.lora import lora_config
 from ama.rlhf.pair_rows import encode_pairs
 from ama.rlhf.settings import StageSettings
-from ama.rlhf.stage import describe_run, dtype_to_save, find_checkpoint, finish, train, work_of
+from ama.rlhf.stage import describe_run, dtype_to_save, finish, train, work_of
 from ama.sampling import score_texts
 from ama.sampling.encoding import check_vocabulary, padding_id
 
@@ -122,7 +122,6 @@ def train_reward_model(
     )
     options: dict[str, Any] = {"max_length": None}
     arguments = trainer_arguments(RewardConfig, work_of(out), settings, **options)
-    checkpoint = find_checkpoint(arguments, run)
     set_seed(settings.seed)
     model = new_reward_model(base)
     check_vocabulary(model, tokenizer)
@@ -134,7 +133,7 @@ def train_reward_model(
         processing_class=tokenizer,
         peft_config=lora_config(settings.lora, model, "score"),
     )
-    train(trainer, checkpoint)
+    train(trainer, run)
 
     def measure(folder: Path) -> Mapping[str, object]:
         accuracy = measure_accuracy(folder, measured_on, settings.micro_batch * 4)

@@ -37,6 +37,43 @@ class LoraSettings:
 
 
 @dataclass(frozen=True)
+class RemedySettings:
+    """The remedies that the paper compares with averaging (section 4); 0 is off.
+
+    Attributes:
+        l1: weight of the sum over the parameters of |p - p0|, where p0 is before's.
+        l2: weight of the sum of (p - p0)^2.
+        distill: weight of ||pi - pi0||^2, the squared distance of the next-token distributions.
+        replay_weight: weight of the cross-entropy on general text.
+        replay: files of that text.
+        replay_block: tokens of a block of it.
+
+    Raises:
+        UserError: a negative weight, or replay without files or the other way round.
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+    distill: float = 0.0
+    replay_weight: float = 0.0
+    replay: tuple[Path, ...] = ()
+    replay_block: int = 128
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("l1", "l2", "distill", "replay_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"{name} {getattr(self, name)}: must be 0 or more, and finite")
+        if bool(self.replay) != bool(self.replay_weight):
+            raise UserError("--replay needs --replay_weight above 0, and the other way round: give both")
+
+    @property
+    def needs_before(self) -> bool:
+        """Whether a term needs the model before RLHF beside the one that is trained."""
+        return bool(self.l1 or self.l2 or self.distill)
+
+
+@dataclass(frozen=True)
 class StageSettings:
     """The hyperparameters that all trainings of the RLHF stage share.
 
@@ -54,6 +91,7 @@ class StageSettings:
         deepspeed: DeepSpeed configuration, None to run without.
         save_steps: steps between two checkpoints to resume from.
         lora: adapters to train in place of the weights, None to train all.
+        remedies: terms of the loss that hold the model near before.
 
     Raises:
         UserError: for a number outside its range.
@@ -72,6 +110,7 @@ class StageSettings:
     deepspeed: Path | None = None
     save_steps: int = 500
     lora: LoraSettings | None = None
+    remedies: RemedySettings = RemedySettings()
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -12,8 +12,9 @@ from ama.data.samples import Sample
 from ama.models import load_model, load_tokenizer, quiet
 from ama.rlhf.arguments import trainer_arguments
 from ama.rlhf.lora import lora_config
+from ama.rlhf.remedies import Remedies, model_before, replayed
 from ama.rlhf.settings import StageSettings
-from ama.rlhf.stage import describe_run, dtype_to_save, find_checkpoint, finish, train, work_of
+from ama.rlhf.stage import describe_run, dtype_to_save, finish, train, work_of
 from ama.sampling.encoding import check_vocabulary, context_length, encode_dialogues, padding_id
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def train_sft(
     loss_on: LossOn,
     pack: bool,
     dtype: str = "auto",
+    before: Path | None = None,
 ) -> None:
     """Fine-tune a model on samples and save it; goes on where an earlier run of the same was cut short.
 
@@ -42,6 +44,7 @@ def train_sft(
         loss_on: which tokens count.
         pack: join the samples and cut them into blocks, as LMFlow does.
         dtype: of the weights that are written, `auto` for those of `base`.
+        before: folder of the model that the remedies hold on to, `base` unless given.
 
     Raises:
         UserError: a block longer than the model's context, a tokenizer that does not fit, a number out of
@@ -54,27 +57,33 @@ def train_sft(
     quiet()
     tokenizer = load_tokenizer(base)
     padding_id(tokenizer)
-    rows = sft_rows(tokenizer, samples, block_size, loss_on, pack=pack)
+    rows: list[dict[str, Any]] = [*sft_rows(tokenizer, samples, block_size, loss_on, pack=pack)]
+    rows = replayed(rows, tokenizer, settings)
     run = describe_run(
         settings, rows, base=str(base), block_size=block_size, loss_on=loss_on, pack=pack, dtype=dtype
     )
     options: dict[str, Any] = {"max_length": None, "packing": False, "completion_only_loss": False}
     arguments = trainer_arguments(SFTConfig, work_of(out), settings, **options)
-    checkpoint = find_checkpoint(arguments, run)
     # After the arguments: under ZeRO-3 they have the weights loaded in parts.
     model = load_model(base, "float32")
     check_vocabulary(model, tokenizer)
+    held = model_before(before or base, settings)
     context = context_length(model)
     if context is not None and block_size > context:
         raise UserError(f"block_size {block_size} is longer than the model's context of {context} tokens")
-    trainer = SFTTrainer(
+
+    class Trainer(Remedies, SFTTrainer):
+        """TRL's, with the remedies."""
+
+    trainer = Trainer(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         peft_config=lora_config(settings.lora, model, None),
     )
-    train(trainer, checkpoint)
+    trainer.use(settings.remedies, held)
+    train(trainer, run)
     finish(trainer, tokenizer, base, out, dtype_to_save(dtype, base), run)
 
 

@@ -22,7 +22,7 @@ from ama.training.resume import open_work
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 RECORD_NAME = "training.json"
 
@@ -49,20 +49,20 @@ def dtype_to_save(dtype: str, base: Path) -> torch.dtype:
     return named
 
 
-def find_checkpoint(arguments: TrainingArguments, run: dict[str, object]) -> str | None:
-    """Return the checkpoint to go on from, on every process; None where there is none.
+def train(trainer: Trainer, run: dict[str, object]) -> None:
+    """Run a trainer, from its last checkpoint if it has one, with this project's progress lines.
+
+    Args:
+        trainer: writes its checkpoints to a folder of `work_of`, which is made only now that all was checked.
+        run: of `describe_run`.
 
     Raises:
-        UserError: the work folder holds another run.
+        UserError: the folder holds another run, or the loss becomes infinite or no number.
     """
-    with arguments.main_process_first():
-        return open_work(Path(str(arguments.output_dir)), run)
-
-
-def train(trainer: Trainer, checkpoint: str | None) -> None:
-    """Run a trainer with this project's progress lines in place of its own."""
     from transformers import PrinterCallback
 
+    with trainer.args.main_process_first():
+        checkpoint = open_work(Path(str(trainer.args.output_dir)), run)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ProgressLines())
     trainer.train(resume_from_checkpoint=checkpoint)
