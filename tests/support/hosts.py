@@ -1,6 +1,7 @@
 """Two hosts on this machine: a DeepSpeed hostfile, and stand-ins for ssh and pdsh."""
 
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,4 +41,8 @@ def two_hosts(folder: Path, environment: Mapping[str, str]) -> tuple[Path, dict[
         (tools / name).chmod(0o755)
     hostfile = tools / "hosts"
     hostfile.write_text("first_host slots=1\nsecond_host slots=1\n")
-    return hostfile, {**environment, "PATH": f"{tools}{os.pathsep}{environment['PATH']}"}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    path = f"{tools}{os.pathsep}{environment['PATH']}"
+    return hostfile, {**environment, "PATH": path, "DLTS_MASTER_PORT": port}
