@@ -79,12 +79,12 @@ def learn(folder: Path, data: dict[str, Tensor], options: Namespace) -> list[flo
     return optimize(models[0], models[1], used, settings, training_arguments(options)).mask.ratios()
 
 
-def compare(folder: Path, seed: int, settings: PairSettings, table: Table) -> None:
+def compare(folder: Path, seed: int, settings: PairSettings, losses: list[LossOn], table: Table) -> None:
     """Add a row for each objective and approach of one pair."""
     build_pair(folder, seed, settings)
     before, after = (load_model(folder / name, "float32") for name in ("before", "after"))
     tokenizer, average = load_tokenizer(folder / "before"), InMemoryAverage(before, after)
-    for loss_on in LossOn:
+    for loss_on in losses:
         data = data_for(folder, tokenizer, before, loss_on, seed)
         for retain in (0.0, 1.0):
             options = options_for(folder, Approach.NORMALIZED, loss_on, retain, seed)
@@ -120,6 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder for the pairs; they are kept there")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--loss_on", nargs="+", default=list(LossOn), choices=list(LossOn))
     parser.add_argument("--pair", default="{}", help="sizes of the pair that differ, as JSON (for tests)")
     arguments = parser.parse_args()
     quiet()
@@ -137,7 +138,7 @@ def main() -> None:
     table = Table(*header, box=MARKDOWN)
     for seed in arguments.seeds:
         pair = PairSettings(**json.loads(arguments.pair))
-        compare(arguments.work / str(seed), seed, pair, table)
+        compare(arguments.work / str(seed), seed, pair, list(map(LossOn, arguments.loss_on)), table)
     console.print(f"mean {MEAN}, grid of {len(grid())} points; {Scope.LINEAR} maps; {machine()}")
     console.print(table)
 

@@ -2,6 +2,7 @@
 
 mask_step.py CASE BEFORE AFTER TEXT DTYPE ROWS LENGTH STEPS prints one line of JSON: seconds of each step,
 bytes of one model's weights, peak memory of the steps without that of the imports, gradient of each ratio.
+DTYPE bfloat16:float32 rounds the weights to bfloat16 and computes in float32.
 """
 
 import json
@@ -90,7 +91,9 @@ def main() -> None:
     ids = pack(read_texts([Path(text)]), load_tokenizer(Path(after)), int(length))[: int(rows)]
     base = _memory("VmRSS")
     paths = [after] if case == "frozen" else [before, after]
-    models = [AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype)) for path in paths]
+    stored, _, computed = dtype.partition(":")
+    loaded = (AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, stored)) for path in paths)
+    models = [model.to(getattr(torch, computed or stored)) for model in loaded]
     weights = sum(value.numel() * value.element_size() for value in models[0].parameters())
     model, values = CASES[case](models[0], models[-1])
     del models

@@ -36,7 +36,8 @@ check mypy mypy
 check shellcheck shellcheck "${shell_files[@]}"
 check shfmt shfmt -i 2 -ci -d "${shell_files[@]}"
 check bats bats tests/scripts
-check pytest pytest "${pytest_args[@]}"
+# One process for each core, each with one thread; a file's tests stay together and in order.
+check pytest env OMP_NUM_THREADS=1 pytest -n auto --dist loadfile "${pytest_args[@]}"
 
 printf '\n== summary\n%s' "$summary"
 exit "$status"

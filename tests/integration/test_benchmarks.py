@@ -1,22 +1,63 @@
 """The benchmarks run and measure what they say; here on a model of a few kilobytes."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.masking import save_scene
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "interpolate.py"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SIZES = ("vocab_size=64", "hidden_size=32", "intermediate_size=48", "num_hidden_layers=3")
 
 
 @pytest.mark.slow
 def test_the_merge_is_timed_against_reading_and_writing(tmp_path: Path) -> None:
-    command = [sys.executable, SCRIPT, "--work", tmp_path, "--rounds", "1", "--sizes", *SIZES]
+    command = [
+        sys.executable,
+        BENCHMARKS / "interpolate.py",
+        "--work",
+        tmp_path,
+        "--rounds",
+        "1",
+        "--sizes",
+        *SIZES,
+    ]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rows = dict(re.findall(r"^\| (\S.*?\S) +\| +([\d.]+) +\|", printed, re.MULTILINE))
     fast, whole = float(rows["engine alone"]), float(rows["python -m ama.interpolate"])
     assert "read 2, write 1, fsync" in rows
     assert 0 < fast < whole
     assert [path.name for path in tmp_path.iterdir()] == ["-".join(["pair", *SIZES])]
+
+
+def _table(printed: str) -> dict[str, str]:
+    return dict(re.findall(r"^\| (\S.*?\S) +\| +(.+?) +\|", printed, re.MULTILINE))
+
+
+@pytest.mark.slow
+def test_a_step_of_the_ratios_is_timed_against_a_frozen_one(tmp_path: Path) -> None:
+    save_scene(tmp_path)
+    models = ["--before", tmp_path / "before", "--after", tmp_path / "after"]
+    sizes = ["--text", tmp_path / "samples.json", "--rows", "2", "--length", "16", "--rounds", "1"]
+    command = [sys.executable, BENCHMARKS / "masks.py", *models, *sizes, "--dtypes", "float32"]
+    rows = _table(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert float(rows["ours"]) > 0
+    assert float(rows["frozen"]) > 0
+    exact, ours = rows["float32 weights, float32 arithmetic"], rows["float32, ours"]
+    assert exact == ours
+    assert len(exact.split()) == 3
+
+
+@pytest.mark.slow
+def test_learned_ratios_come_near_the_best_of_the_grid(tmp_path: Path) -> None:
+    sizes = {"train_characters": 60_000, "test_characters": 2_000, "layers": 3, "width": 32}
+    sizes |= {"block_size": 128, "before_steps": 40, "after_steps": 30}
+    command = [sys.executable, BENCHMARKS / "convergence.py", "--work", tmp_path, "--seeds", "0"]
+    command += ["--pair", json.dumps(sizes), "--loss_on", "text"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    gains = [float(gain) for gain in re.findall(r" (-?[\d.]+)% +\|$", printed, re.MULTILINE)]
+    assert len(gains) == 4
+    assert min(gains) >= 95

