@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ama.console import Parser, run
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
+    from ama.data.samples import Sample
     from ama.masks.optimize import Outcome
     from ama.masks.settings import MaskSettings
 
@@ -39,6 +40,8 @@ def main() -> None:
     options = parser.parse_args()
     settings = mask_settings(options)
     _check_output(options)
+    from ama.data.labelled_blocks import label_blocks
+    from ama.data.samples import read_samples
     from ama.masks.optimize import optimize
     from ama.masks.settled import StopWhenSettled
     from ama.models import load_model, load_tokenizer, quiet
@@ -48,7 +51,8 @@ def main() -> None:
     quiet()
     arguments = training_arguments(options)
     tokenizer = load_tokenizer(options.after)
-    data = _read_data(options, tokenizer, settings)
+    samples = read_samples(options.dataset_path)
+    data = label_blocks(samples, tokenizer, options.block_size, settings.loss_on)
     dtype = "bfloat16" if options.bf16 else "float32"
     before, after = load_model(options.before, dtype), load_model(options.after, dtype)
     _check_context(options.block_size, after)
@@ -59,7 +63,7 @@ def main() -> None:
     if settings.retain_weight:
         data["retain_ids"] = _retain(options, before, tokenizer, len(data["input_ids"]))
     if options.optimizer == "search":
-        outcome = _search(options, arguments, (before, after), tokenizer, settings, data)
+        outcome = _search(options, arguments, (before, after), tokenizer, settings, samples, data)
     else:
         callbacks = [ProgressLines(), StopWhenSettled(options.settle_tolerance, options.settle_window)]
         outcome = optimize(before, after, data, settings, arguments, callbacks, checkpoint)
@@ -75,16 +79,6 @@ def _check_output(options: Namespace) -> None:
         raise UserError(
             f"{result} exists already: choose another --output_dir, or replace it with --overwrite"
         )
-
-
-def _read_data(
-    options: Namespace, tokenizer: PreTrainedTokenizerBase, settings: MaskSettings
-) -> dict[str, Tensor]:
-    from ama.data.labelled_blocks import label_blocks
-    from ama.data.samples import read_samples
-
-    samples = read_samples(options.dataset_path)
-    return label_blocks(samples, tokenizer, options.block_size, settings.loss_on)
 
 
 def _check_context(block_size: int, model: PreTrainedModel) -> None:
@@ -117,11 +111,11 @@ def _search(
     models: tuple[PreTrainedModel, PreTrainedModel],
     tokenizer: PreTrainedTokenizerBase,
     settings: MaskSettings,
+    samples: Sequence[Sample],
     data: Mapping[str, Tensor],
 ) -> Outcome:
     from torch import nn
 
-    from ama.data.samples import read_samples
     from ama.masks.measures import draw_prompts, loss_measure, reward_measure
     from ama.masks.search import JOURNAL_NAME, search
     from ama.sampling import SamplingSettings
@@ -130,7 +124,7 @@ def _search(
     device = arguments.device
     if options.reward_model:
         sampling = SamplingSettings(max_new_tokens=options.max_new_tokens, seed=options.seed)
-        prompts = draw_prompts(read_samples(options.dataset_path), options.reward_prompts, options.seed)
+        prompts = draw_prompts(samples, options.reward_prompts, options.seed)
         measure = reward_measure(options.reward_model, tokenizer, prompts, sampling, device)
     else:
         measure = loss_measure(data, settings.retain_weight, options.per_device_train_batch_size)

@@ -7,9 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-import torch
-from support.masking import EOS, VOCABULARY, optimize, save_scene, save_tokenizer
-from transformers import LlamaConfig, LlamaForSequenceClassification
+from support.masking import optimize, save_judge, save_scene
 
 from ama import collect_samples
 from ama.core.errors import UserError
@@ -20,18 +18,7 @@ from ama.sampling import rollout
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
     scene = save_scene(tmp_path)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=8,
-        intermediate_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        num_labels=1,
-        pad_token_id=EOS,
-    )
-    torch.manual_seed(0)
-    LlamaForSequenceClassification(config).save_pretrained(scene / "judge")
-    save_tokenizer(scene / "judge")
+    save_judge(scene / "judge")
     return scene
 
 

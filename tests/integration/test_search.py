@@ -7,19 +7,16 @@ from unittest.mock import patch
 import pytest
 import torch
 from support.masking import (
-    EOS,
     FAMILIES,
     LAYERS,
-    VOCABULARY,
     masked,
     merge,
     optimize,
+    save_judge,
     save_scene,
-    save_tokenizer,
     tiny_model,
     token_ids,
 )
-from transformers import LlamaConfig, LlamaForSequenceClassification
 
 from ama.core.errors import UserError
 from ama.core.schedule import Scope
@@ -131,25 +128,8 @@ def test_search_refuses_deepspeed(scene: Path) -> None:
         optimize(scene, *SEARCH, "--deepspeed", "configs/deepspeed/ds_config_zero2.json")
 
 
-def _save_judge(scene: Path) -> Path:
-    """Save a reward model that likes texts with many of the first words."""
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=8,
-        intermediate_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        num_labels=1,
-        pad_token_id=EOS,
-    )
-    torch.manual_seed(0)
-    LlamaForSequenceClassification(config).save_pretrained(scene / "judge")
-    save_tokenizer(scene / "judge")
-    return scene / "judge"
-
-
 def test_search_raises_the_reward_of_replies(scene: Path) -> None:
-    judge = _save_judge(scene)
+    judge = save_judge(scene / "judge")
     reward = ("--reward_model", str(judge), "--reward_prompts", "24", "--max_new_tokens", "6")
     masks = optimize(scene, *SEARCH, *reward, "--evaluations", "30")
     content = _readable(masks)
@@ -175,4 +155,4 @@ def test_a_reward_without_a_search_and_prompts_without_a_mark(scene: Path) -> No
         json.dumps({"type": "text_only", "instances": [{"text": "w1 " * 40}]})
     )
     with pytest.raises(UserError, match="have no prompts to reply to"):
-        optimize(scene, *SEARCH, "--reward_model", str(_save_judge(scene)))
+        optimize(scene, *SEARCH, "--reward_model", str(save_judge(scene / "judge")))

@@ -16,6 +16,7 @@ from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
     LlamaConfig,
+    LlamaForSequenceClassification,
     MixtralConfig,
     PreTrainedConfig,
     PreTrainedModel,
@@ -99,6 +100,23 @@ def save_tokenizer(folder: Path) -> None:
     backend.pre_tokenizer = WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<eos>", unk_token="<unk>")
     tokenizer.save_pretrained(folder)
+
+
+def save_judge(folder: Path) -> Path:
+    """Save a reward model with random weights in `folder`; return it."""
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_labels=1,
+        pad_token_id=EOS,
+    )
+    torch.manual_seed(0)
+    LlamaForSequenceClassification(config).save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
 
 
 def save_scene(folder: Path, family: str = "llama", rows: int = 60) -> Path:

@@ -15,6 +15,7 @@ from ama.core.errors import UserError
 from ama.core.learned_ratios import Approach
 from ama.core.schedule import Scope
 from ama.core.sites import layer_of
+from ama.data.whole_file import write_whole
 from ama.masks.learned_mask import LearnedMask
 
 BIN_NAME = "mask_alphas.bin"
@@ -51,9 +52,7 @@ def write_mask(mask: LearnedMask, folder: Path, facts: Mapping[str, Any]) -> Non
         **{key: content[key] for key in ("init_val", "epsilon", "approach", "scope")},
         **facts,
     }
-    staged = folder / f".{JSON_NAME}.part"
-    staged.write_text(json.dumps(readable, indent=2) + "\n", encoding="utf-8")
-    os.replace(staged, folder / JSON_NAME)
+    write_whole(folder / JSON_NAME, [json.dumps(readable, indent=2) + "\n"])
 
 
 def read_mask(path: Path) -> LearnedMask:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, distributed
 from transformers import PreTrainedModel
 
 from ama.core.mask_blocks import MaskBlocks
+from ama.data.whole_file import write_whole
 from ama.masks.objective import whole_penalty
 from ama.masks.optimize import Outcome, learned_mask, start_ratios
 from ama.masks.ratios import LearnedRatios
@@ -45,10 +45,8 @@ class _Journal:
         self.values[raw] = value
         if distributed.is_initialized() and distributed.get_rank():
             return
-        whole = "".join(json.dumps({"raw": raw, "value": value}) + "\n" for raw, value in self.values.items())
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(whole)
-        os.replace(partial, self.path)
+        lines = (json.dumps({"raw": raw, "value": value}) + "\n" for raw, value in self.values.items())
+        write_whole(self.path, lines)
 
 
 @dataclass

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from ama.core.errors import UserError
+from ama.data.whole_file import write_whole
 
 NOTE_NAME = "run.json"
 
@@ -30,10 +31,7 @@ def open_work(work: Path, run: dict[str, object]) -> str | None:
                 f"{work} holds an unfinished training with {'; '.join(differing)}: "
                 "finish it with its own settings, or remove it"
             )
-    work.mkdir(parents=True, exist_ok=True)
-    partial = note.with_suffix(".partial")
-    partial.write_text(json.dumps(run))
-    partial.replace(note)
+    write_whole(note, [json.dumps(run)])
     # trainer_state.json is written last: a checkpoint without it was cut short.
     states = work.glob("checkpoint-*/trainer_state.json")
     steps = sorted(int(state.parent.name.removeprefix("checkpoint-")) for state in states)
