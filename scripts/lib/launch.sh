@@ -4,6 +4,7 @@ set -euo pipefail
 
 # launch PROCESSES HOSTFILE ZERO_STAGE ARGUMENTS...: run `python ARGUMENTS...` in PROCESSES processes on this machine, or
 # on the machines of a DeepSpeed hostfile. With ZERO_STAGE 0, 2 or 3 it runs under DeepSpeed, else under torchrun.
+# DeepSpeed's processes meet at port 29500 unless master_port is set: two runs at a time need two ports.
 launch() {
   local processes="$1" hostfile="$2" stage="$3"
   shift 3
@@ -12,9 +13,11 @@ launch() {
   [[ -f "$config" ]] || die "zero_stage is '${stage}': give 0, 2 or 3, or leave it empty"
   if [[ -n "$hostfile" ]]; then
     [[ -f "$hostfile" ]] || die "hostfile ${hostfile} is missing"
-    deepspeed --hostfile "$hostfile" --num_gpus "$processes" --no_local_rank --module "${@:2}" --deepspeed "$config"
+    deepspeed --hostfile "$hostfile" --num_gpus "$processes" ${master_port:+--master_port "$master_port"} \
+      --no_local_rank --module "${@:2}" --deepspeed "$config"
   elif [[ -n "$stage" ]]; then
-    deepspeed --num_gpus "$processes" --no_local_rank --module "${@:2}" --deepspeed "$config"
+    deepspeed --num_gpus "$processes" ${master_port:+--master_port "$master_port"} \
+      --no_local_rank --module "${@:2}" --deepspeed "$config"
   elif [[ "$processes" == 1 ]]; then
     python "$@"
   else

@@ -46,6 +46,13 @@ setup() {
   diff -u expected "$calls"
 }
 
+@test "master_port: where DeepSpeed's processes meet" {
+  touch hosts
+  hostfile=hosts master_port=29600 bash "$recipe"
+  zero_stage=2 master_port=29601 bash "$recipe"
+  [ "$(grep -A 1 -e --master_port "$calls" | tr '\n' ' ')" = "--master_port 29600 -- --master_port 29601 " ]
+}
+
 @test "a ZeRO stage without a hostfile: deepspeed on this machine" {
   num_gpus=2 zero_stage=2 bash "$recipe"
   expect_lines "$calls" deepspeed --num_gpus 2 --no_local_rank --module ama.optimize_masks "${options[@]}" \

@@ -33,7 +33,7 @@ exit "$status"
 
 
 def two_hosts(folder: Path, environment: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
-    """Write hostfile and stand-ins; return the hostfile and the environment in which DeepSpeed finds them."""
+    """Write hostfile and stand-ins; return the hostfile and the environment of a recipe that finds them."""
     tools = folder / "network"
     tools.mkdir()
     for name, text in (("ssh", _SSH), ("pdsh", _PDSH)):
@@ -45,4 +45,4 @@ def two_hosts(folder: Path, environment: Mapping[str, str]) -> tuple[Path, dict[
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     path = f"{tools}{os.pathsep}{environment['PATH']}"
-    return hostfile, {**environment, "PATH": path, "DLTS_MASTER_PORT": port}
+    return hostfile, {**environment, "PATH": path, "master_port": port}
