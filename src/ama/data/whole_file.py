@@ -3,14 +3,22 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from uuid import uuid4
 
 
 def write_whole(path: Path, pieces: Iterable[str]) -> None:
-    """Write the pieces beside `path`, sync, and rename; folders above it are made."""
+    """Write the pieces beside `path`, sync, and rename; folders above it are made.
+
+    Of processes that write one file at the same time, the last to finish is the one whose text stays.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(pieces)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    # A name of its own: under one that is shared, processes would rename each other's file away.
+    partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
+    try:
+        with partial.open("x", encoding="utf-8", newline="\n") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
