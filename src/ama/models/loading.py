@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ama.checkpoint.folder import read_json
 from ama.core.errors import UserError
 from ama.models.terminal import quiet
 
@@ -43,10 +44,11 @@ def load_reward_model(folder: Path, dtype: str = "auto") -> PreTrainedModel:
         The model on the CPU, in evaluation mode.
 
     Raises:
-        UserError: as `load_model`, and if the model has another number of outputs.
+        UserError: as `load_model`, and if it is a language model or has another number of outputs.
     """
     from transformers import AutoModelForSequenceClassification
 
+    _check_has_no_language_head(folder)
     model = _load(AutoModelForSequenceClassification, folder, dtype)
     if model.config.num_labels != 1:
         raise UserError(
@@ -54,6 +56,17 @@ def load_reward_model(folder: Path, dtype: str = "auto") -> PreTrainedModel:
             "give one that was trained with num_labels 1"
         )
     return model
+
+
+def _check_has_no_language_head(folder: Path) -> None:
+    path = folder / "config.json"
+    kinds = read_json(path).get("architectures") if path.is_file() else None
+    language = [kind for kind in kinds or [] if str(kind).endswith(("ForCausalLM", "LMHeadModel"))]
+    if language:
+        raise UserError(
+            f"{folder} is a language model ({language[0]}), no reward model: give one with a single output, "
+            "such as python -m ama.train_reward makes"
+        )
 
 
 def new_reward_model(folder: Path) -> PreTrainedModel:
