@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from ama.core.errors import UserError
 from ama.models.terminal import quiet
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -98,9 +99,50 @@ def _load(
         model, info = factory.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True, **options
         )
-    missing = set(info["missing_keys"]) - set(fresh)
+    _check_whole(set(info["missing_keys"]) - set(fresh), str(folder))
+    return model  # type: ignore[no-any-return]
+
+
+def _check_whole(missing: set[str], label: str) -> None:
     if missing:
-        raise UserError(f"{folder}: the weights lack {min(missing)}")
+        raise UserError(f"{label}: the weights lack {min(missing)}")
+
+
+def model_of(folder: Path, tensors: Mapping[str, Tensor], label: str, dtype: str = "auto") -> PreTrainedModel:
+    """Make a causal language model of weights that are in memory, as `load_model` would of their files.
+
+    Args:
+        folder: holds config.json and, if the model has one, generation_config.json.
+        tensors: the weights by their names in a checkpoint.
+        label: names the model in errors.
+        dtype: type of the weights in the model, `auto` for that of config.json.
+
+    Returns:
+        The model on the CPU, in evaluation mode.
+
+    Raises:
+        UserError: transformers knows no such model, or some of its weights are missing.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+
+    with _user_errors(folder, "model", label):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        # The class is asked of an empty model: the Auto class does not load without files.
+        factory: Any = AutoModelForCausalLM
+        with torch.device("meta"):
+            kind = type(factory.from_config(config))
+        settings = (folder / "generation_config.json").is_file()
+        generation = GenerationConfig.from_pretrained(folder, local_files_only=True) if settings else None
+        model, info = kind.from_pretrained(
+            None,
+            config=config,
+            state_dict=dict(tensors),
+            dtype=dtype,
+            generation_config=generation,
+            output_loading_info=True,
+        )
+    _check_whole(info["missing_keys"], label)
     return model  # type: ignore[no-any-return]
 
 
@@ -131,7 +173,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 @contextmanager
-def _user_errors(folder: Path, what: str) -> Iterator[None]:
+def _user_errors(folder: Path, what: str, label: str | None = None) -> Iterator[None]:
     # Checked first, since transformers takes a path that does not exist for a hub id.
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: not a model folder (no config.json)")
@@ -139,4 +181,4 @@ def _user_errors(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise UserError(f"{folder}: no {what} that transformers can load: {error}") from error
+        raise UserError(f"{label or folder}: no {what} that transformers can load: {error}") from error
