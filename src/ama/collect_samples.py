@@ -32,8 +32,8 @@ def main() -> None:
         )
     from ama.data.writing import write_samples
     from ama.models import quiet
-    from ama.sampling.prompts import read_prompts
     from ama.rlhf.selection import collect
+    from ama.sampling.prompts import read_prompts
     from ama.training.resume import open_work
 
     quiet()

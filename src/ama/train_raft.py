@@ -32,8 +32,8 @@ def main() -> None:
     settings = _settings(options)
     from ama.models import load_reward_model, quiet
     from ama.rlhf.processes import join_processes
-    from ama.sampling.prompts import read_prompts
     from ama.rlhf.raft import Places, run_raft
+    from ama.sampling.prompts import read_prompts
 
     quiet()
     prompts = read_prompts(options.prompts, options.model, options.max_prompt_tokens)
@@ -47,9 +47,9 @@ def main() -> None:
 
 def _settings(options: Namespace) -> RaftSettings:
     from ama.data.labelled_blocks import LossOn
-    from ama.sampling.options import sampling_settings
     from ama.rlhf.raft import RaftSettings
     from ama.rlhf.selection import Keep, SelectionSettings
+    from ama.sampling.options import sampling_settings
 
     return RaftSettings(
         prompts=options.prompts_per_iteration,

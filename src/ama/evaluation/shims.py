@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 
@@ -83,3 +84,15 @@ def apply_shims(distribution: str) -> None:
         users = {user.partition("==")[0] for user in shim.needed_by}
         if distribution in users and shim.is_missing():
             setattr(shim.holder(), shim.name, shim.value())
+
+
+def load_base_in_float32() -> None:
+    """Let llm-blender 0.0.2 load PairRM's base model in float32, for the rest of the process.
+
+    Transformers 5 loads a model in the type of its checkpoint, before it was float32. DeBERTa-v3's is
+    float16, to which llm-blender would then round PairRM's own float32 weights.
+    """
+    from llm_blender.pair_ranker import model_util
+
+    if not isinstance(model_util.build_pretrained_model, partial):
+        model_util.build_pretrained_model = partial(model_util.build_pretrained_model, dtype="float32")

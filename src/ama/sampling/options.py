@@ -46,3 +46,15 @@ def add_prompt_limit(parser: Parser, tokens: int | None) -> None:
     parser.add_argument(
         "--max_prompt_tokens", type=positive_int, default=tokens, metavar="N", help="leave longer prompts out"
     )
+
+
+def add_chat(parser: Parser, *, template: str, system: str) -> None:
+    """Add --chat_template and --system, with these defaults."""
+    add = parser.add_argument
+    add(
+        "--chat_template",
+        choices=("auto", "never"),
+        default=template,
+        help="auto: give models the prompts by their tokenizer's chat template, where it has one",
+    )
+    add("--system", default=system, metavar="TEXT", help="system prompt of the chat template")

@@ -1,0 +1,95 @@
+"""What PairRM compares: replies of a model, drawn for it, or of a file, with references."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from ama.core.errors import UserError
+from ama.data.replies import Comparison, check_not_blank, check_references, read_replies
+from ama.evaluation.kept import fingerprint_of, keyed_name, out_folder
+from ama.evaluation.replies import Asked, draw_replies, read_drawn
+from ama.evaluation.subject import Subject, subjects_of
+from ama.sampling.prompts import prompts_in
+
+if TYPE_CHECKING:
+    pass
+
+
+class Contest(NamedTuple):
+    """Replies beside references.
+
+    Attributes:
+        folder: for what is found of them.
+        pairs: a reply and a reference for each prompt.
+    """
+
+    folder: Path
+    pairs: list[Comparison]
+
+
+def entrants(options: Namespace) -> list[Subject]:
+    """Return who replies: the models that are named, or the files of --replies.
+
+    Raises:
+        UserError: both or neither are named, or as `subjects_of` and `read_replies`.
+    """
+    if not options.replies:
+        return subjects_of(options)
+    if options.models or options.before or options.after:
+        raise UserError("--replies takes the place of --models, --before and --after: drop one of them")
+    return [_of_file(path, options) for path in options.replies]
+
+
+def prompts_for(options: Namespace, references: Mapping[str, str]) -> list[str]:
+    """Return what models are to reply to: --prompts, by default the prompts of the references.
+
+    Raises:
+        UserError: a prompt has no reference, or as `prompts_in`.
+    """
+    found = list(references) if options.prompts is None else prompts_in(options.prompts)
+    prompts = found[: options.limit]
+    check_references(prompts, references, str(options.references))
+    return prompts
+
+
+def contest(
+    subject: Subject, asked: Asked | None, references: Mapping[str, str], options: Namespace
+) -> Contest:
+    """Draw or read a reply to each prompt, and put the reference beside it.
+
+    Args:
+        subject: one of `entrants`.
+        asked: what models are asked; None for files.
+        references: by prompt.
+        options: of the command.
+
+    Raises:
+        UserError: as `draw_replies`, `read_replies` and `check_references`.
+    """
+    if asked is None:
+        replies = _first(Path(subject.model), options)
+        folder = out_folder(options) / keyed_name(subject.label, {"replies": subject.fingerprint})
+    else:
+        folder = draw_replies(subject, asked, out_folder(options), rerun=options.rerun)
+        replies = {sample.prompt: sample.reply for sample in read_drawn(folder)}
+    check_references(list(replies), references, str(options.references))
+    pairs = [Comparison(prompt, reply, references[prompt]) for prompt, reply in replies.items()]
+    return Contest(folder, pairs)
+
+
+def _of_file(path: Path, options: Namespace) -> Subject:
+    replies = _first(path, options)
+    check_not_blank(list(replies.values()), f"the replies of {path}")
+    return Subject(str(path), "", None, fingerprint_of([*replies, *replies.values()]), None, _no_model)
+
+
+def _no_model(dtype: str) -> NoReturn:
+    raise ValueError("a file of replies has no model")
+
+
+def _first(path: Path, options: Namespace) -> dict[str, str]:
+    return dict(islice(read_replies(path, options.replies_name).items(), options.limit))
