@@ -34,7 +34,7 @@ def main() -> None:
     """Draw what is not there of every entrant, then compare all with one load of PairRM."""
     options = _options()
     from ama.data.replies import read_replies
-    from ama.evaluation.contests import contest, entrants, prompts_for
+    from ama.evaluation.contests import contests, entrants, prompts_for
     from ama.evaluation.kept import keyed_name
     from ama.evaluation.pairrm import find_pairrm, load_pairrm
     from ama.evaluation.processes import agreed, is_first, join_run
@@ -52,12 +52,12 @@ def main() -> None:
     todo = [subject for subject, lacks in zip(subjects, lacking, strict=True) if lacks]
     if not todo:
         return
-    contests = [contest(subject, asked, references, options) for subject in todo]
+    entered = contests(todo, asked, references, options)
     from ama.evaluation.comparisons import compare_pairs, numbers_of
 
     judge = load_pairrm(place)
     name = keyed_name(f"pairrm_{place.folder.name}", what.settings)
-    for subject, (folder, pairs) in zip(todo, contests, strict=True):
+    for subject, (folder, pairs) in zip(todo, entered, strict=True):
         path = folder / f"{name}.json"
         logits = compare_pairs(judge, pairs, options.batch_size, path, rerun=options.rerun)
         numbers = numbers_of(pairs, logits)

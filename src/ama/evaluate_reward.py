@@ -55,7 +55,7 @@ def _measured(
         return
     from ama.evaluation.kept import keyed_name, out_folder
     from ama.evaluation.processes import is_first
-    from ama.evaluation.replies import draw_replies, read_drawn
+    from ama.evaluation.replies import draw_all, read_drawn
     from ama.evaluation.rewards import numbers_of, score_replies
     from ama.models import load_reward_model, load_tokenizer
     from ama.sampling.rollout import placed
@@ -63,7 +63,7 @@ def _measured(
     # Read now, so that a wrong one is not found out after hours of sampling.
     load_reward_model(judge)
     out = out_folder(options)
-    folders = [draw_replies(subject, asked, out, rerun=options.rerun) for subject in subjects]
+    folders = draw_all(subjects, asked, out, rerun=options.rerun)
     reader, tokenizer = placed(load_reward_model(judge)), load_tokenizer(judge)
     name = keyed_name(f"rewards_{judge.name}", what.settings)
     for subject, folder in zip(subjects, folders, strict=True):

@@ -22,6 +22,7 @@ from ama.evaluation.pairrm import CANDIDATE_TOKENS, SOURCE_TOKENS
 from ama.evaluation.scores import Score, read_scores
 
 WORDS = " ".join(TEXTS).split()
+Row = dict[str, Score]
 ORIGINAL, PORT = "PairRM", "PairRM-hf"
 
 
@@ -268,7 +269,7 @@ def _lines(judges: Path, replies: Path, references: Path) -> Iterator[tuple[tupl
     yield (*files, "--pairrm", "nowhere"), "no such folder: nowhere"
     yield (
         (*files, "--pairrm", lost),
-        "microsoft/deberta-v3-large, which is neither a folder nor in the hub's cache",
+        "deberta-v3-large, which is neither a folder nor in the hub's cache",
     )
     good = ("--pairrm", judges / ORIGINAL)
     yield (
@@ -286,7 +287,6 @@ def _lines(judges: Path, replies: Path, references: Path) -> Iterator[tuple[tupl
 def test_mistakes_get_one_line(
     judges: Path, replies: Path, references: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = {path for path in replies.parent.rglob("*")}
     scores = replies.parent / "scores.jsonl"
     cases = list(_lines(judges, replies, references))
     before = set(replies.parent.rglob("*"))

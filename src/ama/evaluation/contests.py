@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from ama.core.errors import UserError
 from ama.data.replies import Comparison, check_not_blank, check_references, read_replies
 from ama.evaluation.kept import fingerprint_of, keyed_name, out_folder
-from ama.evaluation.replies import Asked, draw_replies, read_drawn
+from ama.evaluation.replies import Asked, draw_all, read_drawn
 from ama.evaluation.subject import Subject, subjects_of
 from ama.sampling.prompts import prompts_in
 
@@ -56,29 +56,33 @@ def prompts_for(options: Namespace, references: Mapping[str, str]) -> list[str]:
     return prompts
 
 
-def contest(
-    subject: Subject, asked: Asked | None, references: Mapping[str, str], options: Namespace
-) -> Contest:
-    """Draw or read a reply to each prompt, and put the reference beside it.
+def contests(
+    subjects: Sequence[Subject], asked: Asked | None, references: Mapping[str, str], options: Namespace
+) -> list[Contest]:
+    """Draw or read the replies of each, and put the references beside them.
 
     Args:
-        subject: one of `entrants`.
+        subjects: some of `entrants`.
         asked: what models are asked; None for files.
         references: by prompt.
         options: of the command.
 
     Raises:
-        UserError: as `draw_replies`, `read_replies` and `check_references`.
+        UserError: as `draw_all`, `read_replies` and `check_references`.
     """
+    out = out_folder(options)
     if asked is None:
-        replies = _first(Path(subject.model), options)
-        folder = out_folder(options) / keyed_name(subject.label, {"replies": subject.fingerprint})
+        folders = [out / keyed_name(one.label, {"replies": one.fingerprint}) for one in subjects]
+        replies = [_first(Path(one.model), options) for one in subjects]
     else:
-        folder = draw_replies(subject, asked, out_folder(options), rerun=options.rerun)
-        replies = {sample.prompt: sample.reply for sample in read_drawn(folder)}
-    check_references(list(replies), references, str(options.references))
-    pairs = [Comparison(prompt, reply, references[prompt]) for prompt, reply in replies.items()]
-    return Contest(folder, pairs)
+        folders = draw_all(subjects, asked, out, rerun=options.rerun)
+        replies = [{sample.prompt: sample.reply for sample in read_drawn(folder)} for folder in folders]
+    for said in replies:
+        check_references(list(said), references, str(options.references))
+    return [
+        Contest(folder, [Comparison(prompt, reply, references[prompt]) for prompt, reply in said.items()])
+        for folder, said in zip(folders, replies, strict=True)
+    ]
 
 
 def _of_file(path: Path, options: Namespace) -> Subject:

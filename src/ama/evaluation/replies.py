@@ -89,6 +89,21 @@ def replies_folder(out: Path, subject: Subject, asked: Asked) -> Path:
     return out / keyed_name(subject.label, decides)
 
 
+def draw_all(subjects: Sequence[Subject], asked: Asked, out: Path, *, rerun: bool = False) -> list[Path]:
+    """Draw the replies of each model into a folder of its own; see `draw_replies`.
+
+    Returns:
+        The folders, for `read_drawn`.
+
+    Raises:
+        UserError: as `draw_replies`; before anything is drawn if vLLM is asked for an average.
+    """
+    for subject in subjects:
+        if asked.sampling.engine == "vllm" and subject.folder is None:
+            raise UserError(f"--engine vllm reads whole checkpoints, not {subject.label}: merge it first")
+    return [draw_replies(subject, asked, out, rerun=rerun) for subject in subjects]
+
+
 def draw_replies(subject: Subject, asked: Asked, out: Path, *, rerun: bool = False) -> Path:
     """Draw a model's replies into a folder of their own; what is there is not drawn again.
 
@@ -104,8 +119,7 @@ def draw_replies(subject: Subject, asked: Asked, out: Path, *, rerun: bool = Fal
         The folder, for `read_drawn`.
 
     Raises:
-        UserError: the model can't be loaded, a prompt does not fit, all replies are blank, or vLLM is asked
-            for an average.
+        UserError: the model can't be loaded, a prompt does not fit, or all replies are blank.
     """
     folder = replies_folder(out, subject, asked)
     there = (folder / _FILE).is_file()
@@ -143,11 +157,9 @@ def _drawn(subject: Subject, asked: Asked, journal: Journal[str]) -> list[Sample
     from ama.sampling.vllm_engine import sample_with_vllm
 
     sampling = asked.sampling
-    if sampling.engine == "vllm":
+    if sampling.engine == "vllm" and subject.folder is not None:
         from ama.models import load_tokenizer
 
-        if subject.folder is None:
-            raise UserError(f"--engine vllm reads whole checkpoints, not {subject.label}: merge it first")
         tokenizer = load_tokenizer(subject.folder)
         prompts, texts = _formed(asked, tokenizer)
         found = sample_with_vllm(
