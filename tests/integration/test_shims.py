@@ -3,10 +3,15 @@
 import subprocess
 import sys
 from importlib.metadata import distribution
+from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
+from support.pairrm import blender, save_pairrms
+from transformers import AutoModel
 
-from ama.evaluation.shims import SHIMS, Shim
+from ama.evaluation.shims import SHIMS, Shim, load_base_in_float32
 
 NEEDS = [(shim, user) for shim in SHIMS for user in shim.needed_by]
 
@@ -33,3 +38,14 @@ def test_transformers_lacks_what_shims_put_back() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"transformers has it again, remove the shim: {done.stderr}"
+
+
+def test_pairrm_keeps_its_float32_on_a_base_in_half_precision(tmp_path: Path) -> None:
+    judges = save_pairrms(tmp_path, torch.float16)
+    assert AutoModel.from_pretrained(judges / "base").dtype == torch.float16, (
+        "transformers loads in float32 again: remove load_base_in_float32"
+    )
+    load_base_in_float32()
+    stored = load_file(judges / "PairRM" / "model.safetensors")
+    loaded = blender(judges).ranker.state_dict()
+    assert all(torch.equal(loaded[name], weight) for name, weight in stored.items())
