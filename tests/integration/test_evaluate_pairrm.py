@@ -247,6 +247,20 @@ def test_models_are_asked_by_their_chat_template(scene: Path, judges: Path, tmp_
     assert texts[9] == "###Human: w0 w1###Assistant:"
 
 
+def test_prompts_of_their_own(scene: Path, judges: Path, tmp_path: Path) -> None:
+    prompts = [f"###Human: w{i}###Assistant:" for i in range(5)]
+    rows = [{"input": prompt, "output": " w7"} for prompt in prompts]
+    (tmp_path / "theirs.json").write_text(json.dumps({"type": "text2text", "instances": rows}))
+    texts = [{"text": prompt} for prompt in reversed(prompts[1:])]
+    (tmp_path / "prompts.json").write_text(json.dumps({"type": "text_only", "instances": texts}))
+    options = ("--models", scene / "before", "--references", tmp_path / "theirs.json", "--limit", "3")
+    options += ("--prompts", tmp_path / "prompts.json", "--max_new_tokens", "4", "--pairrm", judges / PORT)
+    call(evaluate_pairrm.main, *options, "--scores", tmp_path / "scores.jsonl")
+    (path,) = tmp_path.rglob("pairrm_*.json")
+    assert [row["input"] for row in instances(path)] == prompts[:1:-1]
+    assert {score.n for score in read_scores(tmp_path / "scores.jsonl")} == {3}
+
+
 def _lines(judges: Path, replies: Path, references: Path) -> Iterator[tuple[tuple[str | Path, ...], str]]:
     files = ("--replies", replies, "--references", references)
     spoiled = replies.parent / "spoiled"

@@ -225,6 +225,27 @@ def test_vllm_samples_from_folders(scene: Path, tmp_path: Path, capsys: pytest.C
     assert "--engine vllm reads whole checkpoints, not before + after" in line
 
 
+def test_a_chat_template_can_put_the_prompts(scene: Path, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(scene / "after")
+    tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}w0"
+    load_model(scene / "after").save_pretrained(tmp_path / "chat")
+    tokenizer.save_pretrained(tmp_path / "chat")
+    texts: list[str] = []
+
+    def sampled(model: Any, tokenizer: Any, prompts: list[str], *_: Any) -> list[str]:
+        texts.extend(prompts)
+        return ["w1"] * len(prompts)
+
+    with patch("ama.sampling.rollout.sample_replies", sampled):
+        models = ("--models", tmp_path / "chat", "--limit", "2")
+        _, samples = _measure(scene, tmp_path / "auto", *models, "--chat_template", "auto")
+        _, plain = _measure(scene, tmp_path / "never", *models)
+    prompts = [sample.prompt for sample in samples]
+    words = [prompt.removeprefix("###Human:").removesuffix("###Assistant:").strip() for prompt in prompts]
+    assert texts == [*(f"user {said} w0" for said in words), *prompts]
+    assert [sample.reply for sample in samples + plain] == [" w1", " w1", "w1", "w1"]
+
+
 def _lines(scene: Path, folder: Path) -> Iterator[tuple[tuple[str | Path, ...], str]]:
     for name, texts in {"no_mark": ["w1 w2"], "long": ["###Human: w1 w2 ###Assistant:"], "none": []}.items():
         content = {"type": "text_only", "instances": [{"text": text} for text in texts]}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
-import shutil
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from ama.data.writing import write_samples
 from ama.evaluation.kept import fingerprint_of, keyed_name
 from ama.evaluation.processes import agreed, is_first
 from ama.evaluation.subject import Subject
-from ama.sampling.chat import marked, templated
+from ama.sampling.chat import is_dialogue, marked, templated
 from ama.sampling.generation import SamplingSettings
 from ama.sampling.journal import Journal
 from ama.sampling.options import sampling_settings
@@ -122,21 +121,20 @@ def draw_replies(subject: Subject, asked: Asked, out: Path, *, rerun: bool = Fal
         UserError: the model can't be loaded, a prompt does not fit, or all replies are blank.
     """
     folder = replies_folder(out, subject, asked)
-    there = (folder / _FILE).is_file()
-    if agreed(there and not rerun):
+    if agreed((folder / _FILE).is_file() and not rerun):
         return folder
     if is_first():
-        if there:
-            shutil.rmtree(folder)
         _note(folder, subject, asked)
     agreed(None)
     journal: Journal[str] = Journal(folder, "replies")
     samples = _drawn(subject, asked, journal)
     gc.collect()
-    check_not_blank([sample.reply for sample in samples], f"the replies of {subject.label}")
-    if is_first():
+    said = [sample.reply for sample in samples]
+    if is_first() and any(map(str.strip, said)):
         write_samples(folder / _FILE, samples, joined=False)
+    if is_first():
         journal.remove()
+    check_not_blank(said, f"the replies of {subject.label}")
     return folder
 
 
@@ -172,8 +170,16 @@ def _drawn(subject: Subject, asked: Asked, journal: Journal[str]) -> list[Sample
         found = replies_by(model, tokenizer, texts, sampling, journal)
     counts = [len(ids) for ids in tokenizer(found, add_special_tokens=False, verbose=False)["input_ids"]]
     told = [prompt for prompt in prompts for _ in range(sampling.samples)]
-    samples = [Sample(prompt, reply) for prompt, reply in zip(told, found, strict=True)]
-    return [replace(sample, tokens=count) for sample, count in zip(samples, counts, strict=True)]
+    if asked.chat and tokenizer.chat_template:
+        found = [_behind(prompt, reply) for prompt, reply in zip(told, found, strict=True)]
+    return [
+        Sample(prompt, reply, tokens=count) for prompt, reply, count in zip(told, found, counts, strict=True)
+    ]
+
+
+def _behind(prompt: str, reply: str) -> str:
+    """Return a reply with the space that stands behind our mark, which no chat template has the model say."""
+    return f" {reply}" if is_dialogue(prompt) and reply and not reply[0].isspace() else reply
 
 
 def _formed(asked: Asked, tokenizer: PreTrainedTokenizerBase) -> tuple[list[str], list[str]]:
