@@ -179,6 +179,32 @@ def test_a_run_that_was_cut_short_keeps_what_it_had(replies: Path, references: P
     assert len(rows) == 3
 
 
+def test_processes_share_the_batches(tmp_path: Path) -> None:
+    class Judge:
+        def logits(self, inputs: Sequence[str], first: Sequence[str], second: Sequence[str]) -> list[float]:
+            return [float(len(a) - len(b)) for a, b in zip(first, second, strict=True)]
+
+    sides = (_texts(2), _texts(3))
+    pairs = [comparisons.Comparison(*texts) for texts in zip(PROMPTS, *sides, strict=True)]
+    whole = comparisons.compare_pairs(Judge(), pairs, 2, tmp_path / "whole.json")
+    assert whole == [len(a) - len(b) for a, b in zip(*sides, strict=True)]
+    parts: dict[int, list[float]] = {}
+
+    def gathered(own: dict[int, list[float]]) -> dict[int, list[float]]:
+        assert not parts.keys() & own.keys()
+        parts.update(own)
+        return parts
+
+    for rank in range(3):
+        with (
+            patch.object(comparisons, "rank_and_size", return_value=(rank, 3)),
+            patch.object(comparisons, "gather", gathered),
+        ):
+            path = tmp_path / f"part{rank}.json"
+            shared = comparisons.compare_pairs(Judge(), pairs, 2, path)
+    assert shared == whole
+
+
 def test_what_was_measured_is_not_measured_again(replies: Path, references: Path, judges: Path) -> None:
     rows, _ = _compare(replies, references, judges / ORIGINAL)
     with patch("ama.evaluation.pairrm.load_pairrm", side_effect=AssertionError):

@@ -158,7 +158,7 @@ class _Port:
 
         encoded = tokenize_pair(self._tokenizer, inputs, left, right, SOURCE_TOKENS, CANDIDATE_TOKENS)
         with torch.inference_mode():
-            return self._model(**encoded.to(self._model.device)).logits.float().cpu()
+            return self._model(**encoded.to(self._model.device), return_dict=True).logits.float().cpu()
 
 
 def _check_whole(folder: Path, model: Any) -> None:
