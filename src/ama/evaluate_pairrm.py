@@ -34,13 +34,15 @@ def main() -> None:
     """Draw what is not there of every entrant, then compare all with one load of PairRM."""
     options = _options()
     from ama.data.replies import read_replies
+    from ama.evaluation.batch_size import check_batch_size
     from ama.evaluation.contests import contests, entrants, prompts_for
-    from ama.evaluation.kept import keyed_name
+    from ama.evaluation.kept import fingerprint_of, keyed_name
     from ama.evaluation.pairrm import find_pairrm, load_pairrm
     from ama.evaluation.processes import agreed, is_first, join_run
     from ama.evaluation.recording import ScoreBook
     from ama.evaluation.replies import asked_of
 
+    check_batch_size(options.batch_size)
     place = find_pairrm(options.pairrm, options.pairrm_base)
     references = read_replies(options.references, options.reference_name)
     subjects = entrants(options)
@@ -56,9 +58,10 @@ def main() -> None:
     from ama.evaluation.comparisons import compare_pairs, numbers_of
 
     judge = load_pairrm(place)
-    name = keyed_name(f"pairrm_{place.folder.name}", what.settings)
     for subject, (folder, pairs) in zip(todo, entered, strict=True):
-        path = folder / f"{name}.json"
+        decides = {name: what.settings[name] for name in ("pairrm_weights", "batch_size")}
+        decides["pairs"] = fingerprint_of([text for pair in pairs for text in pair])
+        path = folder / f"{keyed_name(f'pairrm_{place.folder.name}', decides)}.json"
         logits = compare_pairs(judge, pairs, options.batch_size, path, rerun=options.rerun)
         numbers = numbers_of(pairs, logits)
         book.add(subject, what, numbers)

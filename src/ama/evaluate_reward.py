@@ -31,10 +31,12 @@ def main() -> None:
     """Measure the models that have no row yet."""
     options = _options()
     from ama.checkpoint.resolve import locate
+    from ama.evaluation.batch_size import check_batch_size
     from ama.evaluation.processes import agreed, join_run
     from ama.evaluation.recording import ScoreBook
     from ama.evaluation.subject import subjects_of
 
+    check_batch_size(options.batch_size)
     judge = locate(options.reward_model, None)[0]
     asked = _asked(options)
     what = _measurement(options, asked, judge)
@@ -53,7 +55,7 @@ def _measured(
     """Draw the replies of every model, then score them with one load of the reward model."""
     if not subjects:
         return
-    from ama.evaluation.kept import keyed_name, out_folder
+    from ama.evaluation.kept import fingerprint_of, keyed_name, out_folder
     from ama.evaluation.processes import is_first
     from ama.evaluation.replies import draw_all, read_drawn
     from ama.evaluation.rewards import numbers_of, score_replies
@@ -65,10 +67,11 @@ def _measured(
     out = out_folder(options)
     folders = draw_all(subjects, asked, out, rerun=options.rerun)
     reader, tokenizer = placed(load_reward_model(judge)), load_tokenizer(judge)
-    name = keyed_name(f"rewards_{judge.name}", what.settings)
     for subject, folder in zip(subjects, folders, strict=True):
-        path = folder / f"{name}.json"
         samples = read_drawn(folder)
+        texts = [text for sample in samples for text in (sample.prompt, sample.reply)]
+        decides = {"judge": what.settings["reward_model_weights"], "replies": fingerprint_of(texts)}
+        path = folder / f"{keyed_name(f'rewards_{judge.name}', decides)}.json"
         scored = score_replies(reader, tokenizer, samples, options.batch_size, path, rerun=options.rerun)
         numbers = numbers_of(scored)
         if is_first():

@@ -20,6 +20,7 @@ from ama import evaluate_pairrm, interpolate
 from ama.evaluation import comparisons
 from ama.evaluation.pairrm import CANDIDATE_TOKENS, SOURCE_TOKENS
 from ama.evaluation.scores import Score, read_scores
+from ama.sampling.journal import Journal
 
 WORDS = " ".join(TEXTS).split()
 Row = dict[str, Score]
@@ -185,8 +186,8 @@ def test_processes_share_the_batches(tmp_path: Path) -> None:
             return [float(len(a) - len(b)) for a, b in zip(first, second, strict=True)]
 
     sides = (_texts(2), _texts(3))
-    pairs = [comparisons.Comparison(*texts) for texts in zip(PROMPTS, *sides, strict=True)]
-    whole = comparisons.compare_pairs(Judge(), pairs, 2, tmp_path / "whole.json")
+    asked = list(zip(PROMPTS, *sides, strict=True))
+    whole = comparisons._logits(Judge(), asked, 2, Journal(tmp_path, "whole"))
     assert whole == [len(a) - len(b) for a, b in zip(*sides, strict=True)]
     parts: dict[int, list[float]] = {}
 
@@ -200,8 +201,7 @@ def test_processes_share_the_batches(tmp_path: Path) -> None:
             patch.object(comparisons, "rank_and_size", return_value=(rank, 3)),
             patch.object(comparisons, "gather", gathered),
         ):
-            path = tmp_path / f"part{rank}.json"
-            shared = comparisons.compare_pairs(Judge(), pairs, 2, path)
+            shared = comparisons._logits(Judge(), asked, 2, Journal(tmp_path, "shared"))
     assert shared == whole
 
 
@@ -319,7 +319,7 @@ def _lines(judges: Path, replies: Path, references: Path) -> Iterator[tuple[tupl
     yield ("--replies", blank, "--references", references, *good), "blank.json are empty, all 11 of them"
     yield ("--replies", replies, "--references", blank, *good), "the references of"
     yield ("--replies", replies, "--references", alpaca, *good), "has outputs of one, two: say whose"
-    yield (*files, "--models", "x", *good), "--replies takes the place of --models"
+    yield (*files, "--models", "x", *good), "--replies takes the place of --models, --before"
     yield ("--references", references, *good), "nothing to measure"
     yield ("--replies", replies, "--references", "gone.json", *good), "gone.json is missing"
 

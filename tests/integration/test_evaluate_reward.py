@@ -180,13 +180,12 @@ def test_a_killed_run_keeps_what_it_has_drawn(scene: Path, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_two_processes_find_what_one_finds(scene: Path, tmp_path: Path) -> None:
-    models = ("--models", scene / "before", scene / "after")
-    call(evaluate_reward.main, *_arguments(scene, tmp_path / "one", *models))
+    call(evaluate_reward.main, *_arguments(scene, tmp_path / "one"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", port]
-    command = [*launch, "-m", "ama.evaluate_reward", *_arguments(scene, tmp_path / "two", *models)]
+    command = [*launch, "-m", "ama.evaluate_reward", *_arguments(scene, tmp_path / "two")]
     done = subprocess.run(
         list(map(str, command)), capture_output=True, text=True, timeout=300, check=False, env={**os.environ}
     )
@@ -269,6 +268,28 @@ def test_mistakes_get_one_line(scene: Path, tmp_path: Path, capsys: pytest.Captu
         assert said in line
         assert not list(tmp_path.rglob("replies.json"))
         assert not (tmp_path / "scores.jsonl").exists()
+
+
+def test_a_reward_that_is_not_finite(scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    judge = load_reward_model(scene / "judge")
+    head: Any = judge.score
+    head.weight.data.fill_(float("nan"))
+    judge.save_pretrained(tmp_path / "judge")
+    load_tokenizer(scene / "judge").save_pretrained(tmp_path / "judge")
+    with patch("ama.sampling.rollout._progress", lambda what, note, batches: note):
+        options = _arguments(scene, tmp_path, "--reward_model", tmp_path / "judge")
+        line = complaint(capsys, evaluate_reward.main, *options)
+    assert "judge gives a reward that is not finite" in line
+    assert not list(tmp_path.rglob("rewards_*.json"))
+    assert not (tmp_path / "scores.jsonl").exists()
+
+
+def test_auto_is_refused_before_several_processes_sample(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    options = _arguments(scene, tmp_path, "--batch_size", "auto")
+    assert "--batch_size auto runs in one process" in complaint(capsys, evaluate_reward.main, *options)
 
 
 def test_a_model_that_says_nothing(scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,16 @@ from ama.evaluation.processes import is_alone
 _Result = TypeVar("_Result")
 
 
+def check_batch_size(size: BatchSize) -> None:
+    """Check, before anything long is done, that a batch size can be settled.
+
+    Raises:
+        UserError: auto in a run of several processes, which could settle on different sizes.
+    """
+    if size == "auto" and not is_alone():
+        raise UserError("--batch_size auto runs in one process: give a number, such as --batch_size 16")
+
+
 def with_batch_size(size: BatchSize, largest: int, work: Callable[[int], _Result]) -> _Result:
     """Call `work` with a batch size and return what it does.
 
@@ -22,12 +32,11 @@ def with_batch_size(size: BatchSize, largest: int, work: Callable[[int], _Result
         work: may be called again with another size.
 
     Raises:
-        UserError: auto in a run of several processes, which could settle on different sizes.
+        UserError: as `check_batch_size`.
     """
+    check_batch_size(size)
     if size != "auto":
         return work(size)
-    if not is_alone():
-        raise UserError("--batch_size auto runs in one process: give a number, such as --batch_size 16")
     from accelerate.utils import find_executable_batch_size
 
     search: Any = find_executable_batch_size(work, starting_batch_size=largest)

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from ama.core.errors import UserError
 from ama.data.replies import Comparison, check_not_blank, check_references, read_replies
@@ -14,9 +14,6 @@ from ama.evaluation.kept import fingerprint_of, keyed_name, out_folder
 from ama.evaluation.replies import Asked, draw_all, read_drawn
 from ama.evaluation.subject import Subject, subjects_of
 from ama.sampling.prompts import prompts_in
-
-if TYPE_CHECKING:
-    pass
 
 
 class Contest(NamedTuple):
@@ -39,8 +36,8 @@ def entrants(options: Namespace) -> list[Subject]:
     """
     if not options.replies:
         return subjects_of(options)
-    if options.models or options.before or options.after:
-        raise UserError("--replies takes the place of --models, --before and --after: drop one of them")
+    if options.models or options.before or options.after or options.prompts:
+        raise UserError("--replies takes the place of --models, --before, --after and --prompts: drop these")
     return [_of_file(path, options) for path in options.replies]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ama.core.errors import UserError
 from ama.data.samples import Sample, read_samples
 from ama.data.writing import write_samples
 from ama.evaluation.batch_size import with_batch_size
@@ -44,7 +46,7 @@ def score_replies(
         rerun: score anew where all rewards are there.
 
     Raises:
-        UserError: as `ama.sampling.score_texts`.
+        UserError: as `ama.sampling.score_texts`, and for a reward that is not finite.
     """
 
     def score(batch: int) -> list[float]:
@@ -52,6 +54,8 @@ def score_replies(
 
     if not agreed(path.is_file() and not rerun):
         rewards = with_batch_size(size, LARGEST_BATCH, score)
+        if not all(map(math.isfinite, rewards)):
+            raise UserError(f"the reward model {reader.name_or_path} gives a reward that is not finite")
         if is_first():
             scored = [replace(sample, reward=reward) for sample, reward in zip(samples, rewards, strict=True)]
             write_samples(path, scored, joined=False)
@@ -71,8 +75,8 @@ def numbers_of(samples: Sequence[Sample]) -> list[Number]:
     prompts = [sample.prompt for sample in samples]
     texts = [sample.reply for sample in samples]
     found = {
-        "reward": mean_over_prompts(prompts, [sample.reward or 0.0 for sample in samples]),
-        "length": mean_over_prompts(prompts, [float(sample.tokens or 0) for sample in samples]),
+        "reward": mean_over_prompts(prompts, [_known(sample.reward) for sample in samples]),
+        "length": mean_over_prompts(prompts, [_known(sample.tokens) for sample in samples]),
     }
     for window in (1, 2):
         share = distinct(texts, window)
@@ -82,4 +86,10 @@ def numbers_of(samples: Sequence[Sample]) -> list[Number]:
     known = [(prompt, share) for prompt, share in own if share is not None]
     if known:
         found["diversity"] = mean_over_prompts([prompt for prompt, _ in known], [share for _, share in known])
-    return [Number(metric, mean.value, mean.stderr, mean.n) for metric, mean in found.items()]
+    return [Number(metric, *mean) for metric, mean in found.items()]
+
+
+def _known(number: float | None) -> float:
+    if number is None:
+        raise ValueError("a reply without its reward or length can't be measured")
+    return float(number)
