@@ -22,10 +22,11 @@ from support.tiny import load
 from ama import optimize_masks, train_raft
 from ama.core.errors import UserError
 from ama.data.samples import Sample, read_samples
-from ama.rlhf.prompts import prompts_of, read_prompts
+from ama.rlhf.prompts import prompts_of
 from ama.rlhf.selection import Keep, SelectionSettings, collect, repetition, select
 from ama.sampling import SamplingSettings
 from ama.sampling.journal import Journal
+from ama.sampling.prompts import read_prompts
 from ama.sampling.rollout import rollout
 
 
@@ -229,7 +230,7 @@ def test_another_run_is_not_continued(world: Path, run: Path, capsys: pytest.Cap
 
 BAD = {
     "reward model": (("--reward_model", "nowhere"), "nowhere: not a model folder (no config.json)"),
-    "outputs": (("--reward_model", "{before}"), "the weights lack score.weight"),
+    "outputs": (("--reward_model", "{before}"), "is a language model (LlamaForCausalLM), no reward model"),
     "prompts": (("--prompts", "nowhere.json"), "data set nowhere.json is missing"),
     "context": (("--max_new_tokens", "64"), "is more than the model's context of 64: leave it out"),
     "share": (("--top_share", "2"), "top_share 2.0 lies outside (0, 1]"),
