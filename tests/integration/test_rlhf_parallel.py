@@ -16,7 +16,16 @@ from support.tiny import load
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-MODELS = ("sft", "reward", "dpo", "replay", "held", "raft/iteration_01/model", "raft/iteration_02/model")
+MODELS = (
+    "sft",
+    "reward",
+    "dpo",
+    "replay",
+    "ema",
+    "held",
+    "raft/iteration_01/model",
+    "raft/iteration_02/model",
+)
 ALONE, SHARED = ("--micro_batch", "8"), ("--micro_batch", "2")
 
 

@@ -3,15 +3,14 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import pytest
 import torch
 from support.call import call, complaint
+from support.learning import crash_at
 from support.polite import gain, rewards, save_world, train_before, train_judge, write
-from support.tiny import load
-from transformers import AutoTokenizer, Trainer
+from support.tiny import load, same
+from transformers import AutoTokenizer
 
 from ama import train_dpo, train_ppo
 
@@ -69,24 +68,12 @@ def test_a_larger_beta_stays_nearer(world: Path, tmp_path: Path) -> None:
     assert _distance(world, near) < _distance(world, far)
 
 
-def _crash_at(step: int) -> Any:
-    compute = Trainer.training_step
-
-    def training_step(self: Trainer, *arguments: Any, **options: Any) -> torch.Tensor:
-        if self.state.global_step + 1 == step:
-            raise KeyboardInterrupt
-        return compute(self, *arguments, **options)
-
-    return patch.object(Trainer, "training_step", training_step)
-
-
 def test_a_resumed_dpo_ends_where_an_uninterrupted_one_does(world: Path, tmp_path: Path) -> None:
     whole = _dpo(world, tmp_path / "whole", "--save_steps", "4")
-    with _crash_at(7), pytest.raises(KeyboardInterrupt):
+    with crash_at(7), pytest.raises(KeyboardInterrupt):
         _dpo(world, tmp_path / "out", "--save_steps", "4")
     out = _dpo(world, tmp_path / "out", "--save_steps", "4")
-    first, second = load(whole), load(out)
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert same(out, whole)
 
 
 def test_ppo_raises_the_reward_of_held_out_prompts(

@@ -3,15 +3,14 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import pytest
 import torch
 from support.call import call, complaint
+from support.learning import crash_at
 from support.polite import save_world, train_before, train_judge, write
-from support.tiny import load
-from transformers import AutoModelForCausalLM, Trainer
+from support.tiny import load, same
+from transformers import AutoModelForCausalLM
 
 from ama import train_reward, train_sft
 from ama.data.labelled_blocks import IGNORED, LossOn
@@ -38,23 +37,6 @@ def _sft(world: Path, out: Path, *more: str) -> Path:
     return out
 
 
-def _same(one: Path, other: Path) -> bool:
-    first, second = load(one), load(other)
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
-def _crash_at(step: int) -> Any:
-    """Let the training stop as by a crash while it computes one step."""
-    compute = Trainer.training_step
-
-    def training_step(self: Trainer, *arguments: Any, **options: Any) -> torch.Tensor:
-        if self.state.global_step + 1 == step:
-            raise KeyboardInterrupt
-        return compute(self, *arguments, **options)
-
-    return patch.object(Trainer, "training_step", training_step)
-
-
 def test_sft_learns_and_keeps_a_record(world: Path) -> None:
     record = json.loads((world / "before" / "training.json").read_text())
     losses = [line["loss"] for line in record["history"] if "loss" in line]
@@ -70,7 +52,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
 ) -> None:
     whole = _sft(world, tmp_path / "whole", "--save_steps", "2")
     out = tmp_path / "out"
-    with _crash_at(4), pytest.raises(KeyboardInterrupt):
+    with crash_at(4), pytest.raises(KeyboardInterrupt):
         _sft(world, out, "--save_steps", "2")
     assert not out.exists()
     capsys.readouterr()
@@ -79,7 +61,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     assert "out.work holds an unfinished training with lr 0.01, now 1e-05" in line
     _sft(world, out, "--save_steps", "2")
     assert "going on at step 2" in capsys.readouterr().err
-    assert _same(out, whole)
+    assert same(out, whole)
     assert not (tmp_path / "out.work").exists()
 
 

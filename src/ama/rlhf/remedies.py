@@ -14,6 +14,7 @@ from ama.core.errors import UserError
 from ama.data import pack, read_texts
 from ama.models import load_model
 from ama.rlhf.arguments import deepspeed_config
+from ama.rlhf.moving_average import MovingAverage
 from ama.rlhf.settings import RemedySettings, StageSettings
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ class Remedies:
     _before: PreTrainedModel | None = None
 
     def use(self, settings: RemedySettings, before: PreTrainedModel | None) -> None:
-        """Add the terms to the loss.
+        """Add the terms to the loss, and keep a moving average of the weights where one is asked for.
 
         Args:
-            settings: their weights.
+            settings: the terms' weights and the average's decay.
             before: the model before RLHF in float32, None where no term needs it.
         """
         trainer: Any = self
@@ -41,6 +42,8 @@ class Remedies:
             self._before = before.to(trainer.accelerator.device).requires_grad_(False).eval()
         if settings.replay_weight:
             trainer.data_collator = with_replay(trainer.data_collator)
+        if settings.ema:
+            trainer.add_callback(MovingAverage(settings.ema))
 
     def compute_loss(
         self,
