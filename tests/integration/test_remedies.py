@@ -17,8 +17,9 @@ from ama.data import pack
 from ama.data.samples import read_samples
 from ama.evaluation.loss import measure_loss
 from ama.models import load_model, load_tokenizer
+from ama.rlhf.distance import distance_penalty
 from ama.rlhf.moving_average import MovingAverage
-from ama.rlhf.remedies import distance_penalty, distillation
+from ama.rlhf.remedies import distillation
 
 STEPS = ("--max_steps", "12", "--lr", "3e-3", "--batch", "16", "--micro_batch", "8")
 GENERAL = " ".join(f"{word} {word} {word}" for word in TOPICS * 40)
@@ -179,8 +180,9 @@ def test_the_formulas() -> None:
     with torch.no_grad():
         one.weight.copy_(torch.tensor([[3.0, -1.0]]))
         other.weight.copy_(torch.tensor([[1.0, 0.0]]))
-    assert distance_penalty(one, other, 0.5, 0.0).item() == pytest.approx(1.5)
-    assert distance_penalty(one, other, 0.0, 2.0).item() == pytest.approx(10)
+    start = dict(other.named_parameters())
+    assert distance_penalty(one, start, 0.5, 0.0).item() == pytest.approx(1.5)
+    assert distance_penalty(one, start, 0.0, 2.0).item() == pytest.approx(10)
     logits = torch.tensor([[[0.0, 0.0], [5.0, 5.0]]])
     before = torch.tensor([[[0.0, 1e9], [1e9, 0.0]]])
     assert distillation(logits, before, torch.tensor([[1, 0]])).item() == pytest.approx(0.5)

@@ -32,10 +32,9 @@ def run_stages(world: Path, out: Path, *more: str) -> None:
     forget_trainer()
     call(*averaged)
     forget_trainer()
-    if not any("zero3" in option for option in more):
-        held = ("--l1", "0.01", "--l2", "0.1", "--distill", "1")
-        call(train_sft.main, *start, *texts, *held, "--out", out / "held", *_STEPS, *more)
-        forget_trainer()
+    held = ("--l1", "0.04", "--l2", "1", "--distill", "1")
+    call(train_sft.main, *start, *texts, *held, "--out", out / "held", *_STEPS, *more)
+    forget_trainer()
     judge = ("--reward_model", world / "judge", "--prompts", world / "prompts.json", "--out", out / "raft")
     sizes = ("--iterations", "2", "--prompts_per_iteration", "32", "--samples", "4", "--max_new_tokens", "8")
     sizes += ("--sample_batch", "16", "--block_size", "32", "--collected", "10")

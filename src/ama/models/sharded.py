@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 
 def whole_shape(parameter: Tensor) -> tuple[int, ...]:
@@ -18,9 +18,15 @@ def is_divided(parameter: Tensor) -> bool:
 
 
 def own_share(parameter: nn.Parameter) -> Tensor:
-    """Return this rank's values of a parameter: all of it, or its share as a flat tensor with padding."""
-    share: Tensor = getattr(parameter, "ds_tensor", parameter)
-    return share.detach()
+    """Return this rank's values of a parameter: all of it, or its share as a flat tensor."""
+    if not is_divided(parameter):
+        return parameter.detach()
+    divided: Any = parameter
+    size = int(divided.ds_tensor.numel())
+    # The last shares are filled up to the size of the others.
+    there = min(max(divided.ds_numel - distributed.get_rank(divided.ds_process_group) * size, 0), size)
+    share: Tensor = divided.ds_tensor.detach()[:there]
+    return share
 
 
 def set_own_share(parameter: nn.Parameter, values: Tensor) -> None:
