@@ -3,6 +3,8 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from support.tiny import load, same
 from transformers import AutoTokenizer
 
 from ama import train_dpo, train_ppo
+from ama.rlhf.ppo_rounds import RoundLines
 
 DPO = ("--max_steps", "16", "--lr", "1e-3", "--batch", "16", "--micro_batch", "8")
 PPO = ("--rollouts", "64", "--rounds", "6", "--batch", "32", "--lr", "1e-3", "--max_new_tokens", "8")
@@ -86,6 +89,35 @@ def test_ppo_raises_the_reward_of_held_out_prompts(
     assert gain(world, out) > 3
     assert AutoTokenizer.from_pretrained(out).padding_side == "right"
     assert not list(tmp_path.glob("*.work"))
+
+
+def test_a_resumed_ppo_ends_where_an_uninterrupted_one_does(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--save_steps", "2", "--rounds", "5", "--rollouts", "32", "--lora_r", "4")
+    whole = _ppo(world, tmp_path / "whole", *more)
+    report, out = RoundLines.on_log, tmp_path / "out"
+
+    def cut(self: RoundLines, args: Any, state: Any, *others: Any, **logs: Any) -> None:
+        if state.global_step == 4:
+            raise KeyboardInterrupt
+        report(self, args, state, *others, **logs)
+
+    with patch.object(RoundLines, "on_log", cut), pytest.raises(KeyboardInterrupt):
+        _ppo(world, out, *more)
+    assert not out.exists()
+    assert [path.name for path in (tmp_path / "out.work").glob("checkpoint-*")] == ["checkpoint-2"]
+    capsys.readouterr()
+    _ppo(world, out, *more)
+    lines = [line.split("  ")[0] for line in capsys.readouterr().err.splitlines()]
+    assert lines[0].startswith("going on at step 2")
+    assert [line for line in lines if line.startswith("round ")] == ["round 3/5", "round 4/5", "round 5/5"]
+    assert same(out, whole)
+    records = [json.loads((folder / "training.json").read_text())["history"] for folder in (out, whole)]
+    assert [line["objective/scores"] for line in records[0]] == [
+        line["objective/scores"] for line in records[1]
+    ]
+    assert not (tmp_path / "out.work").exists()
 
 
 def test_a_larger_kl_coefficient_stays_nearer(world: Path, tmp_path: Path) -> None:
