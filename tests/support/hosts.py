@@ -1,4 +1,4 @@
-"""Two hosts on this machine: a DeepSpeed hostfile, and stand-ins for ssh and pdsh."""
+"""Processes that find each other: a free port, and two hosts on this machine by a DeepSpeed hostfile."""
 
 import os
 import socket
@@ -32,6 +32,13 @@ exit "$status"
 """
 
 
+def free_port() -> str:
+    """Return the number of a port that no process listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
 def two_hosts(folder: Path, environment: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
     """Write hostfile and stand-ins; return the hostfile and the environment in which DeepSpeed finds them."""
     tools = folder / "network"
@@ -41,8 +48,5 @@ def two_hosts(folder: Path, environment: Mapping[str, str]) -> tuple[Path, dict[
         (tools / name).chmod(0o755)
     hostfile = tools / "hosts"
     hostfile.write_text("first_host slots=1\nsecond_host slots=1\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
     path = f"{tools}{os.pathsep}{environment['PATH']}"
-    return hostfile, {**environment, "PATH": path, "DLTS_MASTER_PORT": port}
+    return hostfile, {**environment, "PATH": path, "DLTS_MASTER_PORT": free_port()}

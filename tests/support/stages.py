@@ -4,7 +4,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from ama import train_dpo, train_raft, train_reward, train_sft
+from ama import train_dpo, train_ppo, train_raft, train_reward, train_sft
 from ama.rlhf.processes import forget_trainer
 from support.call import call
 from support.learning import crash_at
@@ -39,6 +39,10 @@ def run_stages(world: Path, out: Path, *more: str) -> None:
     sizes = ("--iterations", "2", "--prompts_per_iteration", "32", "--samples", "4", "--max_new_tokens", "8")
     sizes += ("--sample_batch", "16", "--block_size", "32", "--collected", "10")
     call(train_raft.main, *start, *judge, *sizes, *_STEPS, *more)
+    forget_trainer()
+    rounds = ("--rollouts", "64", "--rounds", "4", "--batch", "32", "--max_new_tokens", "8", "--lr", "1e-3")
+    deepspeed = more[2:]  # what comes before is --micro_batch, which PPO does not have
+    call(train_ppo.main, *start, *judge[:4], "--out", out / "ppo", *rounds, *deepspeed)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 _STATE = "trainer_state.json"
+_KEPT = ("global_step", "episode", "log_history")
 
 
 class Prompts:
@@ -70,8 +71,8 @@ class Checkpoints(TrainerCallback):
             prompts: of the rounds.
             begun: folder of the checkpoint to go on from, None for none.
         """
-        self._accelerator, self._prompts, self._begun = accelerator, prompts, begun
-        accelerator.register_for_checkpointing(scheduler)
+        self._accelerator, self._scheduler, self._prompts = accelerator, scheduler, prompts
+        self._begun = begun
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Restore weights, optimizer, learning rate and random numbers, and leave out the rounds before."""
@@ -79,8 +80,9 @@ class Checkpoints(TrainerCallback):
             return
         self._accelerator.load_state(self._begun)
         kept = json.loads((Path(self._begun) / _STATE).read_text(encoding="utf-8"))
-        for name in ("global_step", "episode", "log_history"):
+        for name in _KEPT:
             setattr(state, name, kept[name])
+        self._scheduler.load_state_dict(kept["scheduler"])
         self._prompts.begin = state.global_step
         args.num_total_batches -= state.global_step
 
@@ -95,7 +97,8 @@ class Checkpoints(TrainerCallback):
         self._accelerator.save_state(str(folder), safe_serialization=False)
         self._accelerator.wait_for_everyone()
         if state.is_world_process_zero:
-            kept = {name: getattr(state, name) for name in ("global_step", "episode", "log_history")}
+            kept = {name: getattr(state, name) for name in _KEPT}
+            kept["scheduler"] = self._scheduler.state_dict()
             write_whole(folder / _STATE, [json.dumps(kept)])
             for other in set(folder.parent.glob("checkpoint-*")) - {folder}:
                 shutil.rmtree(other)

@@ -1,7 +1,6 @@
 """Prompts to sample replies to: reading them, and which of them each iteration takes."""
 
 import random
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +8,7 @@ from typing import TypeVar
 from ama.core.errors import UserError
 from ama.data.samples import read_samples
 from ama.models import load_tokenizer
+from ama.rlhf.lengths import short_enough
 from ama.sampling.encoding import encode_prompts
 
 _Prompt = TypeVar("_Prompt")
@@ -30,15 +30,7 @@ def read_prompts(path: Path, model: Path, max_tokens: int) -> list[str]:
         if not prompt.strip():
             raise UserError(f"{path}: instance {number} has no prompt: end it with ###Assistant:")
     lengths = map(len, encode_prompts(load_tokenizer(model), prompts))
-    kept = [prompt for prompt, length in zip(prompts, lengths, strict=True) if length <= max_tokens]
-    if not kept:
-        raise UserError(f"{path}: no prompt has at most {max_tokens} tokens: raise max_prompt_tokens")
-    if len(kept) < len(prompts):
-        sys.stderr.write(
-            f"{len(prompts) - len(kept)} of {len(prompts)} prompts have more than {max_tokens} tokens: "
-            "left out\n"
-        )
-    return kept
+    return short_enough(prompts, lengths, max_tokens, "prompt", "--max_prompt_tokens")
 
 
 def prompts_of(prompts: Sequence[_Prompt], count: int, number: int, seed: int) -> list[_Prompt]:
