@@ -11,8 +11,8 @@ over the rollouts of a round.
 
 Example: python -m ama.train_ppo --model models/sft --reward_model models/reward \\
   --prompts data/hh_rlhf/rlhf/rlhf_prompt --out output/ppo
-The same command under torchrun shares the work. Unlike the other trainings, this one begins anew after a
-crash."""
+The same command under torchrun, accelerate launch or deepspeed shares the work; run again after a crash, it
+goes on at its last checkpoint, of which there is one every --save_steps rounds."""
 
 
 def main() -> None:
@@ -61,6 +61,7 @@ def _options() -> Namespace:
     add("--reward_baseline", type=float, default=0.0, help="subtracted from each reward")
     add("--missing_eos_penalty", type=float, help="subtracted where a reply does not end")
     add_training(parser, lr=1e-6, batch=32, epochs=2.0, micro_batch=None)
+    parser.set_defaults(save_steps=10)
     return parser.parse_args()
 
 

@@ -186,7 +186,7 @@ def _formed(asked: Asked, tokenizer: PreTrainedTokenizerBase) -> tuple[list[str]
     """Return the prompts that are short enough, and the texts that the model is given for them."""
     prompts = list(asked.prompts)
     if asked.max_prompt_tokens is not None:
-        prompts = short_prompts(prompts, tokenizer, asked.max_prompt_tokens, "the prompts")
+        prompts = short_prompts(prompts, tokenizer, asked.max_prompt_tokens)
     if asked.chat and tokenizer.chat_template:
         return prompts, templated(tokenizer, prompts, asked.system)
     return prompts, [marked(prompt) for prompt in prompts]

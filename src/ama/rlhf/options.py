@@ -60,6 +60,13 @@ def add_remedies(parser: Parser) -> None:
     add("--replay", type=Path, nargs="+", default=[], metavar="FILE", help="general text to replay")
     add("--replay_weight", type=float, default=0.0, help="weight of the cross-entropy on it")
     add("--replay_block", type=positive_int, default=128, help="tokens of a block of it")
+    add(
+        "--ema",
+        type=float,
+        default=0.0,
+        metavar="DECAY",
+        help="result is the moving average of the weights, of which each step keeps this share",
+    )
 
 
 def stage_settings(options: Namespace) -> StageSettings:
@@ -99,4 +106,5 @@ def _remedies(options: Namespace) -> RemedySettings:
         options.replay_weight,
         tuple(options.replay),
         options.replay_block,
+        options.ema,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from ama.core.errors import UserError
 from ama.data.samples import read_samples
 from ama.models import load_tokenizer
 from ama.sampling.encoding import encode_prompts
+from ama.sampling.lengths import short_enough
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -27,7 +27,7 @@ def read_prompts(path: Path, model: Path, max_tokens: int) -> list[str]:
     Raises:
         UserError: as `prompts_in` and `short_prompts`.
     """
-    return short_prompts(prompts_in(path), load_tokenizer(model), max_tokens, str(path))
+    return short_prompts(prompts_in(path), load_tokenizer(model), max_tokens)
 
 
 def prompts_in(path: Path) -> list[str]:
@@ -46,27 +46,16 @@ def prompts_in(path: Path) -> list[str]:
     return prompts
 
 
-def short_prompts(
-    prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int, label: str
-) -> list[str]:
+def short_prompts(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> list[str]:
     """Return the prompts of up to `max_tokens` tokens; the others are counted on stderr.
 
     Args:
         prompts: one or more.
         tokenizer: counts.
         max_tokens: of a prompt.
-        label: where they are from, for the error.
 
     Raises:
         UserError: none is short enough.
     """
     lengths = map(len, encode_prompts(tokenizer, prompts))
-    kept = [prompt for prompt, length in zip(prompts, lengths, strict=True) if length <= max_tokens]
-    if not kept:
-        raise UserError(f"{label}: no prompt has at most {max_tokens} tokens: raise max_prompt_tokens")
-    if len(kept) < len(prompts):
-        sys.stderr.write(
-            f"{len(prompts) - len(kept)} of {len(prompts)} prompts have more than {max_tokens} tokens: "
-            "left out\n"
-        )
-    return kept
+    return short_enough(prompts, lengths, max_tokens, "prompt", "--max_prompt_tokens")
