@@ -127,7 +127,7 @@ def _options() -> Namespace:
     add_prompt_limit(parser, None)
     add_sampling(parser, samples=None, temperature=0.7, max_new_tokens=300)
     add_chat(parser, template="auto", system=_SYSTEM)
-    add_measuring(parser, 4)
+    add_measuring(parser, 4, seed=0)
     add_scoring(parser)
     return parser.parse_args()
 

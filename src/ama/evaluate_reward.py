@@ -114,7 +114,7 @@ def _options() -> Namespace:
     add_prompt_limit(parser, 256)
     add_sampling(parser, max_new_tokens=196)
     add_chat(parser, template="never", system="")
-    add_measuring(parser, 64)
+    add_measuring(parser, 64, seed=0)
     add_scoring(parser)
     return parser.parse_args()
 
