@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentTypeError, Namespace
 from hashlib import sha256
 from pathlib import Path
@@ -75,6 +74,7 @@ def _measure(
 ) -> None:
     """Load a model, after the data of all tasks, and append the rows of each task as soon as it is done."""
     from ama.evaluation.harness import open_vllm, run_task, wrap
+    from ama.evaluation.recording import say
 
     for what in todo:
         tasks.load(what.task)
@@ -88,11 +88,7 @@ def _measure(
         if numbers is None:
             continue
         book.add(subject, what, numbers)
-        for found in numbers:
-            error = "" if found.stderr is None else f" ± {found.stderr:.4f}"
-            sys.stderr.write(
-                f"{subject.label}: {found.metric} on {what.task} {found.value:.4f}{error}, {found.n} items\n"
-            )
+        say(subject, what, numbers)
 
 
 def _measurement(

@@ -21,8 +21,8 @@ from ama.evaluation.subject import Subject
 
 pytestmark = pytest.mark.slow
 
-TASKS = ("arc_easy", "arc_challenge", "race", "boolq", "piqa", "squadv2", "wmt14-fr-en")
-GROUPS = {"squadv2": "reading", "wmt14-fr-en": "translation"}
+TASKS = ("arc_easy", "arc_challenge", "race", "boolq", "piqa", "squadv2", "drop", "wmt14-fr-en")
+GROUPS = {"squadv2": "reading", "drop": "reading", "wmt14-fr-en": "translation"}
 TASK_INDEX = TaskIndex.build
 PROMPT = "include: {stock}\ntask: short_piqa\ndoc_to_text: '{{{{goal}}}} How?'\n"
 
@@ -38,6 +38,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patched:
         # lm-eval reads thousands of files of tasks each time.
         patched.setattr(TaskIndex, "build", staticmethod(lambda paths: found(tuple(paths))))
+        # The command sets these for its process: undone at the end.
+        patched.setenv("HF_HUB_OFFLINE", "1")
+        patched.setenv("HF_DATASETS_OFFLINE", "1")
         patched.setattr("datasets.config.HF_DATASETS_CACHE", root / "cache")
         patched.setattr("evaluate.config.HF_METRICS_CACHE", root / "cache")
         yield root

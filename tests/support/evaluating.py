@@ -9,7 +9,6 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -49,12 +48,21 @@ _KEPT = {
 _CHAT = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>"
 
 
-def make_reader(folder: Path, seed: int, dtype: torch.dtype = torch.float32) -> Path:
-    """Save a tiny Llama that reads bytes and says little, with a chat template, and return the folder."""
-    make_llama(folder, seed, dtype, vocab_size=257, max_position_embeddings=768, eos_token_id=256)
+def make_reader(folder: Path, seed: int, brevity: float = 10) -> Path:
+    """Save a tiny Llama that reads bytes, with a chat template.
+
+    Args:
+        folder: where to.
+        seed: of its random weights.
+        brevity: the larger, the sooner its replies end.
+
+    Returns:
+        The folder.
+    """
+    make_llama(folder, seed, vocab_size=257, max_position_embeddings=768, eos_token_id=256)
     tensors = load(folder)
-    # Replies end early: the logit of the end has much the widest range.
-    tensors["lm_head.weight"][256] *= 10
+    # The logit of the end has the widest range.
+    tensors["lm_head.weight"][256] *= brevity
     rewrite(folder, tensors)
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     backend = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))

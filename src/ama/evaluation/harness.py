@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import difflib
 import logging
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from statistics import stdev
 from typing import Any
 
 from ama.core.errors import UserError
 from ama.data.eval_sets import SQUAD
 from ama.evaluation.eval_data import REMEDY, working_in
+from ama.evaluation.harness_numbers import squad_numbers, task_numbers
 from ama.evaluation.options import BatchSize
 from ama.evaluation.processes import is_alone
 from ama.evaluation.recording import Number
@@ -32,7 +31,7 @@ STOCK = {
     "drop": ("reading", ("em", "f1")),
     "wmt14-fr-en": ("translation", ("bleu", "chrf", "ter")),
 }
-OTHER_GROUP = "other"
+_SEEDS = ("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed")
 # Where lm-eval keeps them.
 FOLDERS = ("arc", "race", "super_glue/boolq", "piqa", "squadv2", "drop", "translation")
 
@@ -81,17 +80,16 @@ class Tasks:
             raise UserError(f"--include_path {include}: no such folder")
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
         import lm_eval.tasks
-        from lm_eval.tasks import TaskManager
 
         self.eval_data = None if eval_data is None else eval_data.resolve()
         own = [] if include is None else [str(include.resolve())]
         stock = Path(lm_eval.tasks.__file__).parent
         # lm-eval reads all of its thousands of files, which takes longer than loading a small model.
-        few = TaskManager(
+        few = lm_eval.tasks.TaskManager(
             include_path=[*(str(stock / folder) for folder in FOLDERS), *own], include_defaults=False
         )
         known = set(few.all_subtasks)
-        self.manager = few if known.issuperset(names) else TaskManager(include_path=own or None)
+        self.manager = few if known.issuperset(names) else lm_eval.tasks.TaskManager(include_path=own or None)
         for name in names:
             self._check(name)
 
@@ -125,7 +123,7 @@ class Tasks:
         Raises:
             UserError: the data of a task that is not among ours can't be had.
         """
-        return STOCK.get(name) or (OTHER_GROUP, tuple(self.load(name).aggregation()))
+        return STOCK.get(name) or ("other", tuple(self.load(name).aggregation()))
 
 
 def wrap(model: Any, tokenizer: Any, batch_size: BatchSize) -> Any:
@@ -183,13 +181,11 @@ def run_task(language_model: Any, tasks: Tasks, name: str, request: Request) -> 
     """
     from lm_eval import simple_evaluate
 
-    kinds = ("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed")
-    seeds = {} if request.seed is None else dict.fromkeys(kinds, request.seed)
-    task = tasks.load(name)
+    seeds = {} if request.seed is None else dict.fromkeys(_SEEDS, request.seed)
     with working_in(tasks.eval_data):
         found = simple_evaluate(
             model=language_model,
-            tasks=[task],
+            tasks=[tasks.load(name)],
             num_fewshot=request.num_fewshot,
             limit=request.limit,
             apply_chat_template=request.chat,
@@ -200,42 +196,5 @@ def run_task(language_model: Any, tasks: Tasks, name: str, request: Request) -> 
     if found is None:
         return None
     if name == SQUAD.task:
-        return _squad_numbers(found["results"][name], found["samples"][name])
-    return _numbers(found["results"][name], found["n-samples"][name]["effective"])
-
-
-def _numbers(results: Mapping[str, Any], count: int) -> list[Number]:
-    numbers = []
-    for key, value in results.items():
-        metric, comma, filter_name = key.partition(",")
-        if not comma or metric.endswith("_stderr") or not isinstance(value, (int, float)):
-            continue
-        stderr = results.get(f"{metric}_stderr,{filter_name}")
-        error = stderr if isinstance(stderr, float) and math.isfinite(stderr) else None
-        name = metric if filter_name == "none" else f"{metric},{filter_name}"
-        numbers.append(Number(name, float(value), error, count))
-    return numbers
-
-
-def _squad_numbers(results: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> list[Number]:
-    """Return SQuAD's numbers, each with its number of questions and, if it is a mean, its standard error."""
-    from ama.data.squad_v2 import answer_scores
-
-    pairs = [(sample["exact"][0]["prediction_text"], sample["exact"][1]["answers"]) for sample in samples]
-    numbers = []
-    for found in _numbers(results, len(pairs)):
-        part, _, metric = found.metric.rpartition("_")
-        if part == "best":
-            numbers.append(found)
-            continue
-        chosen = [
-            (text, gold["text"])
-            for text, gold in pairs
-            if not part or (part == "HasAns") == bool(gold["text"])
-        ]
-        column = 0 if metric == "exact" else 1
-        values = [100.0 * answer_scores(text, gold)[column] for text, gold in chosen]
-        if values:
-            stderr = stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
-            numbers.append(Number(found.metric, found.value, stderr, len(values)))
-    return numbers
+        return squad_numbers(found["results"][name], found["samples"][name])
+    return task_numbers(found["results"][name], found["n-samples"][name]["effective"])

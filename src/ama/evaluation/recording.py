@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 from ama.checkpoint.record import commit
 from ama.evaluation.processes import is_first
-from ama.evaluation.scores import Score, append_scores, read_scores, score_key
+from ama.evaluation.scores import Score, append_scores, number_text, read_scores, score_key
 from ama.evaluation.subject import Subject
 
 
@@ -30,6 +33,11 @@ class Number:
     value: float
     stderr: float | None
     n: int
+
+
+def standard_error(values: Sequence[float]) -> float | None:
+    """Return the standard error of a mean over units, None for a single one."""
+    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,14 @@ class ScoreBook:
         ]
         append_scores(self._path, scores)
         self._known |= {(score.key, score.seed) for score in scores}
+
+
+def say(subject: Subject, what: Measurement, numbers: Iterable[Number]) -> None:
+    """Tell what was measured on stderr, a line for each number; of several processes the first one does."""
+    if is_first():
+        for found in numbers:
+            value = number_text(found.value, found.stderr)
+            sys.stderr.write(f"{subject.label}: {found.metric} on {what.task} {value}, n = {found.n}\n")
 
 
 def _settings(subject: Subject, what: Measurement) -> dict[str, Any]:
