@@ -208,10 +208,14 @@ def test_processes_share_the_batches(tmp_path: Path) -> None:
     assert shared == whole
 
 
-def test_what_was_measured_is_not_measured_again(replies: Path, references: Path, judges: Path) -> None:
+def test_what_was_measured_is_not_measured_again(
+    replies: Path, references: Path, judges: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows, _ = _compare(replies, references, judges / ORIGINAL)
+    assert f"ours.json: win_rate on theirs {rows['win_rate'].value:.4f}" in capsys.readouterr().err
     with patch("ama.evaluation.pairrm.load_pairrm", side_effect=AssertionError):
         assert _compare(replies, references, judges / ORIGINAL)[0] == rows
+    assert "ours.json: win_rate is there already (--rerun measures again)" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from statistics import stdev
 from typing import Any
 
 from ama.checkpoint.record import commit
-from ama.evaluation.processes import is_first
+from ama.evaluation.processes import agreed, is_first
 from ama.evaluation.scores import Score, append_scores, number_text, read_scores, score_key
 from ama.evaluation.subject import Subject
 
@@ -77,6 +77,14 @@ class ScoreBook:
         settings = _settings(subject, what)
         keys = ((score_key(subject.model, what.task, name, settings), what.seed) for name in metrics)
         return any(key not in self._known for key in keys)
+
+    def lacking(self, subjects: Sequence[Subject], what: Measurement, metric: str) -> list[Subject]:
+        """Return the subjects without a row of a metric, the same on every process; the others are named."""
+        lacks = agreed([self.lacks(subject, what, [metric]) for subject in subjects])
+        for subject, missing in zip(subjects, lacks, strict=True):
+            if not missing and is_first():
+                sys.stderr.write(f"{subject.label}: {metric} is there already (--rerun measures again)\n")
+        return [subject for subject, missing in zip(subjects, lacks, strict=True) if missing]
 
     def add(self, subject: Subject, what: Measurement, numbers: Sequence[Number]) -> None:
         """Append a row for each number, all together; of several processes the first one does.
