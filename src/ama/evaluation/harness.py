@@ -1,0 +1,200 @@
+"""lm-eval's stock tasks on a model that is in memory, through the harness's own Python interface."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ama.core.errors import UserError
+from ama.data.eval_sets import SQUAD
+from ama.evaluation.eval_data import REMEDY, working_in
+from ama.evaluation.harness_numbers import squad_numbers, task_numbers
+from ama.evaluation.options import BatchSize
+from ama.evaluation.processes import is_alone
+from ama.evaluation.recording import Number
+
+BACKEND = "lm_eval"
+# The paper's groups, and the metrics without which a task counts as not measured.
+STOCK = {
+    "arc_easy": ("common_sense", ("acc", "acc_norm")),
+    "arc_challenge": ("common_sense", ("acc", "acc_norm")),
+    "race": ("common_sense", ("acc",)),
+    "boolq": ("common_sense", ("acc",)),
+    "piqa": ("common_sense", ("acc", "acc_norm")),
+    "squadv2": ("reading", ("exact", "f1")),
+    "drop": ("reading", ("em", "f1")),
+    "wmt14-fr-en": ("translation", ("bleu", "chrf", "ter")),
+}
+_SEEDS = ("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed")
+# Where lm-eval keeps them.
+FOLDERS = ("arc", "race", "super_glue/boolq", "piqa", "squadv2", "drop", "translation")
+
+
+@dataclass(frozen=True)
+class Request:
+    """How tasks are run; each field is lm-eval's own setting.
+
+    Attributes:
+        num_fewshot: examples in the prompt, None for the task's own number.
+        limit: so many of the first items, None for all.
+        seed: of whatever is drawn, None for lm-eval's own seeds.
+        chat: put the prompt into the tokenizer's chat template.
+        system: system instruction, None for none.
+    """
+
+    num_fewshot: int | None = None
+    limit: int | None = None
+    seed: int | None = None
+    chat: bool = False
+    system: str | None = None
+
+
+class Tasks:
+    """The tasks of a run, lm-eval's own and those of a folder of the user's, and where their data are.
+
+    Attributes:
+        manager: lm-eval's index of tasks.
+        eval_data: folder of evaluation sets, absolute; None where they are fetched.
+    """
+
+    def __init__(
+        self, names: Collection[str], eval_data: Path | None = None, include: Path | None = None
+    ) -> None:
+        """Find the tasks.
+
+        Args:
+            names: those that the run needs.
+            eval_data: folder of evaluation sets, None to fetch them.
+            include: folder with further tasks, which may replace stock ones.
+
+        Raises:
+            UserError: `include` is missing, or there is no task of one of the names.
+        """
+        if include is not None and not include.is_dir():
+            raise UserError(f"--include_path {include}: no such folder")
+        logging.getLogger("lm_eval").setLevel(logging.ERROR)
+        import lm_eval.tasks
+
+        self.eval_data = None if eval_data is None else eval_data.resolve()
+        own = [] if include is None else [str(include.resolve())]
+        stock = Path(lm_eval.tasks.__file__).parent
+        # lm-eval reads all of its thousands of files, which takes longer than loading a small model.
+        few = lm_eval.tasks.TaskManager(
+            include_path=[*(str(stock / folder) for folder in FOLDERS), *own], include_defaults=False
+        )
+        known = set(few.all_subtasks)
+        self.manager = few if known.issuperset(names) else lm_eval.tasks.TaskManager(include_path=own or None)
+        for name in names:
+            self._check(name)
+
+    def load(self, name: str) -> Any:
+        """Return a task with its data.
+
+        Raises:
+            UserError: the data can't be had.
+        """
+        from datasets.exceptions import DatasetsError
+
+        try:
+            with working_in(self.eval_data):
+                return self.manager.load([name])["tasks"][name]
+        except (OSError, ValueError, DatasetsError) as error:
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise UserError(
+                f"the data of {name} can't be loaded ({reason}): without internet give --eval_data; {REMEDY}"
+            ) from error
+
+    def _check(self, name: str) -> None:
+        known = self.manager.all_subtasks
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 3)
+            hint = f"; do you mean {' or '.join(near)}?" if near else ""
+            raise UserError(f"--tasks {name}: lm-eval {version(BACKEND)} has no such task{hint}")
+
+    def group_and_metrics(self, name: str) -> tuple[str, tuple[str, ...]]:
+        """Return a task's group and the metrics without which it counts as not measured.
+
+        Raises:
+            UserError: the data of a task that is not among ours can't be had.
+        """
+        return STOCK.get(name) or ("other", tuple(self.load(name).aggregation()))
+
+
+def wrap(model: Any, tokenizer: Any, batch_size: BatchSize) -> Any:
+    """Return lm-eval's view of a loaded model, sharing the items with the other processes of the run."""
+    from lm_eval.models.huggingface import HFLM
+
+    language_model = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
+    if not is_alone():
+        # lm-eval divides the work itself where it loads the model; given one, it leaves that to its caller.
+        import torch
+        from accelerate import Accelerator
+
+        accelerator = Accelerator(cpu=not torch.accelerator.is_available())
+        language_model.accelerator = accelerator
+        language_model._rank, language_model._world_size = (
+            accelerator.process_index,
+            accelerator.num_processes,
+        )
+    return language_model
+
+
+def open_vllm(folder: Path, dtype: str, batch_size: BatchSize, seed: int | None) -> Any:
+    """Return lm-eval's own vLLM model of a checkpoint folder.
+
+    Raises:
+        UserError: vLLM is not installed, or the run has several processes.
+    """
+    if not is_alone():
+        raise UserError("--engine vllm runs in one process: start it without torchrun")
+    try:
+        import_module("vllm")
+    except ImportError as error:
+        raise UserError(f"--engine vllm needs vLLM ({error}): install it, or use transformers") from error
+    from lm_eval.api.registry import get_model
+
+    options = {"pretrained": str(folder.resolve()), "dtype": dtype, "batch_size": batch_size}
+    return get_model("vllm")(**options, **({} if seed is None else {"seed": seed}))
+
+
+def run_task(language_model: Any, tasks: Tasks, name: str, request: Request) -> list[Number] | None:
+    """Run one task.
+
+    Args:
+        language_model: from `wrap` or `open_vllm`.
+        tasks: knows the task.
+        name: of the task.
+        request: how.
+
+    Returns:
+        Every number that lm-eval reports, SQuAD's with standard errors that it leaves out; None on all
+        processes of a run but the first.
+
+    Raises:
+        UserError: the data can't be had.
+    """
+    from lm_eval import simple_evaluate
+
+    seeds = {} if request.seed is None else dict.fromkeys(_SEEDS, request.seed)
+    with working_in(tasks.eval_data):
+        found = simple_evaluate(
+            model=language_model,
+            tasks=[tasks.load(name)],
+            num_fewshot=request.num_fewshot,
+            limit=request.limit,
+            apply_chat_template=request.chat,
+            system_instruction=request.system,
+            task_manager=tasks.manager,
+            **seeds,
+        )
+    if found is None:
+        return None
+    if name == SQUAD.task:
+        return squad_numbers(found["results"][name], found["samples"][name])
+    return task_numbers(found["results"][name], found["n-samples"][name]["effective"])
