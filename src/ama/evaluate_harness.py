@@ -73,16 +73,17 @@ def _measure(
     book: ScoreBook,
 ) -> None:
     """Load a model, after the data of all tasks, and append the rows of each task as soon as it is done."""
-    from ama.evaluation.harness import open_vllm, run_task, wrap
+    from ama.evaluation.harness import run_task
+    from ama.evaluation.harness_models import open_vllm, wrap
     from ama.evaluation.recording import say
 
     for what in todo:
-        tasks.load(what.task)
+        tasks.check(what.task, request.num_fewshot)
     if options.engine == "vllm":
         assert subject.folder is not None
         language_model: Any = open_vllm(subject.folder, options.dtype, options.batch_size, options.seed)
     else:
-        language_model = wrap(*subject.load(options.dtype), options.batch_size)
+        language_model = wrap(*subject.load(options.dtype, chat=request.chat), options.batch_size)
     for what in todo:
         numbers = run_task(language_model, tasks, what.task, request)
         if numbers is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from argparse import Namespace
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,7 +75,7 @@ def _measure(
     key = json.dumps([subject.fingerprint, what.settings, options.batch_size], sort_keys=True)
     work: Path = options.scores.with_name(f".{options.scores.name}.drop")
     work /= sha256(key.encode()).hexdigest()[:16]
-    model, tokenizer = subject.load(options.dtype)
+    model, tokenizer = subject.load(options.dtype, chat=how.chat)
     numbers = measure_drop(
         model, tokenizer, options.eval_data, how, options.batch_size, work, fresh=options.rerun
     )
@@ -82,6 +83,9 @@ def _measure(
     say(subject, what, numbers)
     if is_first():
         shutil.rmtree(work)
+        # Other measurements may have been cut short, whose replies are still wanted.
+        with suppress(OSError):
+            work.parent.rmdir()
 
 
 def _options() -> Namespace:

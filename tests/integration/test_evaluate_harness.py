@@ -14,6 +14,7 @@ from lm_eval.tasks._index import TaskIndex
 from support.call import call, complaint
 from support.command import interpolate
 from support.evaluating import lm_eval_numbers, make_eval_data, make_reader
+from support.tiny import make_llama, make_tokenizer
 
 from ama.evaluate_harness import main
 from ama.evaluation.scores import Score, read_scores
@@ -216,6 +217,8 @@ def test_two_processes_share_the_items(root: Path, tmp_path: Path) -> None:
         (("--models", "before", "--include_path", "none"), "--include_path none: no such folder"),
         (("--models", "broken", "--tasks", "piqa"), "broken: no model that transformers can load"),
         (("--models", "before", "--tasks", "piqa", "--engine", "vllm"), "--engine vllm needs vLLM"),
+        (("--models", "before", "--tasks", "piqa", "--num_fewshot", "2"), "the examples of piqa are 1"),
+        (("--models", "mute", "--tasks", "piqa", "--apply_chat_template"), "mute has no chat template"),
         (
             ("--before", "before", "--after", "after", "--schedule", "0.3", "--engine", "vllm"),
             "--engine vllm measures checkpoint folders only",
@@ -237,6 +240,8 @@ def test_mistakes_get_one_line(
         (tmp_path / name).symlink_to(root / name)
     for name in ("bare", "broken"):
         (tmp_path / name).mkdir()
+    make_tokenizer(make_llama(tmp_path / "mute", 1))
+    capsys.readouterr()
     (tmp_path / "bare" / "text").write_text("A text.\n")
     (tmp_path / "broken" / "config.json").write_text('{"model_type": "llama"}')
     line = complaint(capsys, main, "--scores", "s.jsonl", "--eval_data", "eval", *options)

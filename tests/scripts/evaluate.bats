@@ -8,7 +8,9 @@ setup() {
   make_repository
   cp -r "${BATS_TEST_DIRNAME}/../../configs" "$repository"
   stub "${stubs}/python" <<<'[[ "$*" == *"import ama"* ]] || record python "$@"'
-  stub "${stubs}/torchrun" <<<'record torchrun "$CUDA_VISIBLE_DEVICES" "$@"'
+  stub "${stubs}/torchrun" <<'EOF'
+record torchrun "$CUDA_VISIBLE_DEVICES" "$@"
+EOF
   common_sense="${repository}/scripts/eval_cs_qa/run_evaluation.sh"
   others="${repository}/scripts/eval_drop_squad_wmt"
   ending=(--eval_data data/eval --batch_size 16 --scores output/scores/scores.jsonl)
@@ -51,7 +53,9 @@ setup() {
 }
 
 @test "one GPU of several" {
-  stub "${stubs}/python" <<<'[[ "$*" == *"import ama"* ]] || record python "$CUDA_VISIBLE_DEVICES"'
+  stub "${stubs}/python" <<'EOF'
+[[ "$*" == *"import ama"* ]] || record python "$CUDA_VISIBLE_DEVICES"
+EOF
   gpu_ids=2 model_path=m bash "$common_sense"
   expect_lines "$calls" python 2
 }

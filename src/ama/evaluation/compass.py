@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest.mock import patch
 
+from ama.data.eval_folder import DROP_SIMPLE
 from ama.evaluation.eval_data import OPENCOMPASS_DROP
 from ama.evaluation.recording import Number, standard_error
 from ama.evaluation.shims import apply_shims
@@ -54,7 +53,7 @@ def measure_drop(
     Args:
         model: on its device.
         tokenizer: of the model.
-        eval_data: the folder under which OpenCompass finds `data/drop_simple_eval/dev.jsonl`.
+        eval_data: the folder of evaluation sets.
         settings: how.
         batch_size: questions at a time.
         work: keeps the replies of each batch, so that a run that was cut short goes on.
@@ -71,10 +70,11 @@ def measure_drop(
 
     rank, size = rank_and_size()
     config = _config()
-    with patch.dict(os.environ, {"COMPASS_DATA_CACHE": str(eval_data.resolve())}):
-        last = "" if settings.limit is None else str(settings.limit)
-        config["reader_cfg"]["test_range"] = f"[{rank}:{last}:{size}]"
-        data = build_dataset_from_cfg(config)
+    last = "" if settings.limit is None else str(settings.limit)
+    config["reader_cfg"]["test_range"] = f"[{rank}:{last}:{size}]"
+    # An absolute path is taken as it is, without a look at COMPASS_DATA_CACHE.
+    config["path"] = str(eval_data.resolve() / DROP_SIMPLE)
+    data = build_dataset_from_cfg(config)
     own = work / f"{rank}_of_{size}"
     if fresh:
         shutil.rmtree(own, ignore_errors=True)

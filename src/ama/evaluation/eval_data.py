@@ -37,7 +37,7 @@ def check_eval_data(folder: Path, task: str) -> None:
 
 
 def data_mark(folder: Path | None, task: str) -> str:
-    """Return what changes when the data of a task do: `hub` where they are fetched.
+    """Return what changes when the data of a task do: `hub` where they are fetched, `unknown` of other tasks.
 
     Raises:
         OSError: a file can't be read.
@@ -46,6 +46,8 @@ def data_mark(folder: Path | None, task: str) -> str:
         return "hub"
     digest = sha256()
     names = _needed(task)
+    if not names:
+        return "unknown"
     rows = [path for name in names for path in sorted((folder / name).parent.glob("*.jsonl"))]
     for path in rows:
         digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode())

@@ -6,7 +6,6 @@ import difflib
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from ama.core.errors import UserError
 from ama.data.eval_sets import SQUAD
 from ama.evaluation.eval_data import REMEDY, working_in
 from ama.evaluation.harness_numbers import squad_numbers, task_numbers
-from ama.evaluation.options import BatchSize
-from ama.evaluation.processes import is_alone
 from ama.evaluation.recording import Number
 
 BACKEND = "lm_eval"
@@ -110,6 +107,25 @@ class Tasks:
                 f"the data of {name} can't be loaded ({reason}): without internet give --eval_data; {REMEDY}"
             ) from error
 
+    def check(self, name: str, shots: int | None) -> None:
+        """Check that the data of a task are there, examples for the prompt among them.
+
+        Args:
+            name: of the task.
+            shots: examples in the prompt, None for the task's own number.
+
+        Raises:
+            UserError: the data can't be had, or have too few examples.
+        """
+        task = self.load(name)
+        if shots:
+            found = len(list(task.fewshot_docs()))
+            if found < shots:
+                raise UserError(
+                    f"--num_fewshot {shots}: the examples of {name} are {found}; "
+                    "`python -m ama.build_eval_data --few_shot_rows` keeps more of them"
+                )
+
     def _check(self, name: str) -> None:
         known = self.manager.all_subtasks
         if name not in known:
@@ -126,48 +142,11 @@ class Tasks:
         return STOCK.get(name) or ("other", tuple(self.load(name).aggregation()))
 
 
-def wrap(model: Any, tokenizer: Any, batch_size: BatchSize) -> Any:
-    """Return lm-eval's view of a loaded model, sharing the items with the other processes of the run."""
-    from lm_eval.models.huggingface import HFLM
-
-    language_model = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
-    if not is_alone():
-        # lm-eval divides the work itself where it loads the model; given one, it leaves that to its caller.
-        import torch
-        from accelerate import Accelerator
-
-        accelerator = Accelerator(cpu=not torch.accelerator.is_available())
-        language_model.accelerator = accelerator
-        language_model._rank, language_model._world_size = (
-            accelerator.process_index,
-            accelerator.num_processes,
-        )
-    return language_model
-
-
-def open_vllm(folder: Path, dtype: str, batch_size: BatchSize, seed: int | None) -> Any:
-    """Return lm-eval's own vLLM model of a checkpoint folder.
-
-    Raises:
-        UserError: vLLM is not installed, or the run has several processes.
-    """
-    if not is_alone():
-        raise UserError("--engine vllm runs in one process: start it without torchrun")
-    try:
-        import_module("vllm")
-    except ImportError as error:
-        raise UserError(f"--engine vllm needs vLLM ({error}): install it, or use transformers") from error
-    from lm_eval.api.registry import get_model
-
-    options = {"pretrained": str(folder.resolve()), "dtype": dtype, "batch_size": batch_size}
-    return get_model("vllm")(**options, **({} if seed is None else {"seed": seed}))
-
-
 def run_task(language_model: Any, tasks: Tasks, name: str, request: Request) -> list[Number] | None:
     """Run one task.
 
     Args:
-        language_model: from `wrap` or `open_vllm`.
+        language_model: from `ama.evaluation.harness_models`.
         tasks: knows the task.
         name: of the task.
         request: how.
