@@ -70,7 +70,7 @@ def test_two_processes_train_what_one_trains(world: Path, environment: dict[str,
     launcher, more = _launch(way)
     out = world / way
     command = [*launcher, "support.stages", str(world), str(out), *SHARED, *more]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-5000:]
     for name in (*MODELS, "ppo"):
         record = json.loads((out / name / "training.json").read_text())
