@@ -35,13 +35,13 @@ def prompt_cache(model: PreTrainedModel, rows: Sequence[Sequence[int]], pad: int
     for place, row in enumerate(rows):
         places.setdefault(tuple(row[:-1]), []).append(place)
     width = max(map(len, places))
-    if not width or model.generation_config.cache_implementation:
+    cache = DynamicCache(config=model.config)
+    is_plain = all(type(layer) is DynamicLayer for layer in cache.layers)
+    if not (width and is_plain) or model.generation_config.cache_implementation:
         return None
     wholes: list[tuple[Tensor, Tensor]] = []
     for group in _groups([row for row in places if row]):
         layers = _read(model, group, pad)
-        if any(type(layer) is not DynamicLayer for layer in layers):
-            return None
         if not wholes:
             shapes = [(len(rows), layer.keys.shape[1], width, layer.keys.shape[3]) for layer in layers]
             wholes = [
@@ -53,7 +53,6 @@ def prompt_cache(model: PreTrainedModel, rows: Sequence[Sequence[int]], pad: int
         for layer, (keys, values) in zip(layers, wholes, strict=True):
             keys[target, :, width - len(group[0]) :] = layer.keys[source]
             values[target, :, width - len(group[0]) :] = layer.values[source]
-    cache = DynamicCache(config=model.config)
     for number, (keys, values) in enumerate(wholes):
         cache.update(keys, values, number)
     return cache
