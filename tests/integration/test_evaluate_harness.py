@@ -84,6 +84,14 @@ def test_rows_are_the_numbers_of_lm_evals_command_line(
     assert {row.schedule for row in average} == {"0.3"}
 
 
+def test_another_folder_of_data_has_its_own_rows(root: Path, average: list[Score], tmp_path: Path) -> None:
+    other = make_eval_data(tmp_path, 4)
+    options = ("--models", root / "average", "--tasks", "arc_easy", "wmt14-fr-en", "--eval_data", other)
+    call(main, *options, "--scores", tmp_path / "s.jsonl")
+    assert {row.n for row in read_scores(tmp_path / "s.jsonl")} == {4}
+    assert {row.n for row in average if row.task == "arc_easy"} == {6}
+
+
 def test_an_average_in_memory_measures_as_the_written_one(
     root: Path, average: list[Score], tmp_path: Path
 ) -> None:

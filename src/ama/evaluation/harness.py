@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 from ama.core.errors import UserError
 from ama.data.eval_sets import SQUAD
@@ -79,6 +82,9 @@ class Tasks:
         import lm_eval.tasks
 
         self.eval_data = None if eval_data is None else eval_data.resolve()
+        # The cache of `datasets` knows a local data set by its name, not by its rows: the user's would give
+        # those of another folder of evaluation sets. This one goes when the run does.
+        self._cache = None if eval_data is None else TemporaryDirectory(prefix="ama_eval_data_")
         own = [] if include is None else [str(include.resolve())]
         stock = Path(lm_eval.tasks.__file__).parent
         # lm-eval reads all of its thousands of files, which takes longer than loading a small model.
@@ -99,13 +105,19 @@ class Tasks:
         from datasets.exceptions import DatasetsError
 
         try:
-            with working_in(self.eval_data):
+            with working_in(self.eval_data), self._caching():
                 return self.manager.load([name])["tasks"][name]
         except (OSError, ValueError, DatasetsError) as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise UserError(
                 f"the data of {name} can't be loaded ({reason}): without internet give --eval_data; {REMEDY}"
             ) from error
+
+    def _caching(self) -> AbstractContextManager[object]:
+        """Have what is read of a local folder cached for this run only."""
+        if self._cache is None:
+            return nullcontext()
+        return patch("datasets.config.HF_DATASETS_CACHE", Path(self._cache.name))
 
     def check(self, name: str, shots: int | None) -> None:
         """Check that the data of a task are there, examples for the prompt among them.
