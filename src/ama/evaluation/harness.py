@@ -79,12 +79,17 @@ class Tasks:
         if include is not None and not include.is_dir():
             raise UserError(f"--include_path {include}: no such folder")
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
+        import datasets
         import lm_eval.tasks
 
         self.eval_data = None if eval_data is None else eval_data.resolve()
         # The cache of `datasets` knows a local data set by its name, not by its rows: the user's would give
         # those of another folder of evaluation sets. This one goes when the run does.
-        self._cache = None if eval_data is None else TemporaryDirectory(prefix="ama_eval_data_")
+        self._cache = None
+        if eval_data is not None:
+            self._cache = TemporaryDirectory(prefix="ama_eval_data_")
+            # Files at hand are read in a moment.
+            datasets.disable_progress_bars()
         own = [] if include is None else [str(include.resolve())]
         stock = Path(lm_eval.tasks.__file__).parent
         # lm-eval reads all of its thousands of files, which takes longer than loading a small model.
