@@ -35,9 +35,6 @@ class Estimate:
         return bool(np.isfinite(self.value))
 
 
-MISSING = Estimate(float("nan"))
-
-
 def from_draws(value: float, draws: NDArray[np.float64]) -> Estimate:
     """Return a number with its standard error and 95 % percentile interval.
 
