@@ -68,7 +68,7 @@ def chosen(places: Sequence[tuple[float, float]], most_loss: float) -> list[tupl
     named = (
         []
         if advised is None
-        else [(f"recommended (loses at most {most_loss:.0%} of the gain)", known[advised])]
+        else [(f"recommended: loses at most {100 * most_loss:g} % of the gain", known[advised])]
     )
     return [*named, ("highest sum of scaled reward and skill", known[sums.index(max(sums))])]
 

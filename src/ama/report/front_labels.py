@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 Spot = tuple[float, float, float, float]
@@ -11,6 +12,7 @@ Spot = tuple[float, float, float, float]
 _SIDES = ((0, -1), (0, 1), (1, 0), (-1, 0), (1, -1), (-1, -1), (1, 1), (-1, 1))
 _GAPS = (5.0, 8.0, 12.0, 17.0)
 _CLEARANCE = 2.5
+_STEPS = 40
 
 
 def place_label(axes: Any, text: str, spot: Spot, spots: Sequence[Spot]) -> None:
@@ -48,6 +50,14 @@ def place_label(axes: Any, text: str, spot: Spot, spots: Sequence[Spot]) -> None
     # The first of the least covered ones; min keeps the order.
     _, _, shift = min(tries, key=lambda found: found[:2])
     label.set_position((shift[0] * points_per_dot, shift[1] * points_per_dot))
+
+
+def along(line: Sequence[tuple[float, float]]) -> Iterator[Spot]:
+    """Yield spots without errors, close to each other, on the lines between neighbouring points."""
+    for (x, y), (u, v) in pairwise(line):
+        for step in range(1, _STEPS):
+            share = step / _STEPS
+            yield x + share * (u - x), y + share * (v - y), 0.0, 0.0
 
 
 def _box(axes: Any, spot: Spot) -> tuple[float, float, float, float]:

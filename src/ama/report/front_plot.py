@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ama.data.whole_file import whole_file
-from ama.report.front_labels import place_label
+from ama.report.front_labels import along, place_label
 from ama.report.front_model import AFTER, BEFORE, REWARD, SKILL, Front
 from ama.report.front_style import PARENT_COLOUR, Style, axis_label, place, styles
 
 WIDTH, HEIGHT = 3.3, 2.6
-_PANEL = 2.1, 1.75
+_PANEL = 2.1, 1.9
 _PANELS_IN_A_ROW = 3
 _DPI = 300
 _FONT = 7.5
@@ -58,7 +59,7 @@ def _draw(front: Front, scores: Sequence[str], size: tuple[float, float], path: 
     }
     with pyplot.rc_context(settings):
         figure, grid = pyplot.subplots(
-            -(-len(scores) // columns), columns, squeeze=False, figsize=size, layout="constrained"
+            -(-len(scores) // columns), columns, squeeze=False, figsize=size, layout=_layout()
         )
         panels = list(grid.flat)
         for axes in panels[len(scores) :]:
@@ -81,7 +82,11 @@ def _draw(front: Front, scores: Sequence[str], size: tuple[float, float], path: 
             labelspacing=0.25,
             borderaxespad=0.1,
         )
-        figure.supxlabel(f"{axis_label(front, REWARD)} ± standard error", fontsize=_FONT)
+        reward = f"{axis_label(front, REWARD)} ± standard error"
+        if len(scores) == 1:
+            panels[0].set_xlabel(reward, labelpad=2)
+        else:
+            figure.supxlabel(reward, fontsize=_FONT)
         for axes, score in zip(panels, scores, strict=False):
             _name_parents(axes, figure, front, score)
         with whole_file(path) as file:
@@ -89,10 +94,22 @@ def _draw(front: Front, scores: Sequence[str], size: tuple[float, float], path: 
         pyplot.close(figure)
 
 
+def _layout() -> Any:
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    return ConstrainedLayoutEngine(h_pad=0.02, w_pad=0.03)
+
+
 def _panel(axes: Any, front: Front, score: str, look: dict[str, Style]) -> None:
-    axes.margins(0.1, 0.13)
+    axes.margins(0.17, 0.15)
     axes.tick_params(length=2.5, width=0.6, pad=2)
-    axes.set_ylabel(axis_label(front, score), labelpad=2)
+    if score == SKILL:
+        axes.set_ylabel(axis_label(front, score), labelpad=2)
+    else:
+        # A group and its measure, or the unit, on a line of its own.
+        axes.set_title(
+            re.sub(r"(, | (?=\())", "\n", axis_label(front, score), count=1), fontsize=_FONT, pad=3
+        )
     axes.grid(linewidth=0.3, alpha=0.5)
     for method, style in look.items():
         points = front.line(method)
@@ -136,5 +153,6 @@ def _name_parents(axes: Any, figure: Any, front: Front, score: str) -> None:
     # Only now is it known where the axes lie.
     figure.draw_without_rendering()
     spots = [place(front, point, score) for point in front.points]
+    lines = [[place(front, point, score)[:2] for point in front.line(method)] for method in front.methods]
     for number, name in ((AFTER, "after"), (BEFORE, "before")):
-        place_label(axes, name, spots[number], spots)
+        place_label(axes, name, spots[number], [*spots, *(spot for line in lines for spot in along(line))])

@@ -61,11 +61,14 @@ def place(front: Front, point: FrontPoint, column: str = SKILL) -> tuple[float, 
     return reward.value, score.value, reward.error or 0.0, score.error or 0.0
 
 
-def axis_label(front: Front, column: str) -> str:
-    """Return what an axis shows, with its unit."""
+def score_label(front: Front, column: str) -> str:
+    """Return what the scores of a column are: of pooled sweeps, changes."""
     label = next(entry.label for entry in front.columns if entry.name == column)
-    if not front.pooled:
-        return label
-    if front.no_tax is None and column in (REWARD, SKILL):
+    return f"{label.split(' (')[0]}, change from before" if front.pooled else label
+
+
+def axis_label(front: Front, column: str) -> str:
+    """Return what an axis shows; see `place`."""
+    if front.pooled and front.no_tax is None and column in (REWARD, SKILL):
         return f"scaled {column}"
-    return f"{column.replace('_', ' ')}, change from before"
+    return score_label(front, column)
