@@ -62,7 +62,7 @@ def _data(front: Front, chart: Chart) -> str:
         )
     points = [
         {
-            "label": [escape(point.curve or "parent"), escape(point.schedule)],
+            "label": point.label,
             "ratios": dict(point.ratios),
             "colour": chart.colours[number],
         }
