@@ -161,5 +161,6 @@ def explanations(front: Front) -> list[str]:
         f"A point lies above {PLAIN} by its skill minus that curve's at the same reward; points beyond that "
         "curve's rewards have no such number. Of a dominated point another one is as good in both and better "
         "in one.",
+        "The hypervolume takes the best of noisy points, which flatters a curve of many: compare at equal means.",
         "What is singled out was chosen on the items, or seeds, that its errors come from: they flatter it.",
     ]

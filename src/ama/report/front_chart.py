@@ -13,7 +13,7 @@ from ama.report.front_style import PARENT_COLOUR, axis_label, place, score_label
 _FAINT = 0.35
 _HIDDEN = "rgba(0,0,0,0)"
 # Shares of the range of rewards.
-_ROOM = 0.17, 0.06
+_ROOM = 0.17, 0.14
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ def make_chart(front: Front) -> Chart:
         1,
         mode="markers+text",
         marker={"color": PARENT_COLOUR, "symbol": "square", "size": 10},
-        text=[f"<b>{front.points[number].schedule}</b>\N{NO-BREAK SPACE}" for number in parents],
-        textposition="bottom left",
+        text=[_parent_name(front, number) for number in parents],
+        textposition=["bottom left" if number == BEFORE else "bottom right" for number in parents],
         hovertext=[_hover(front, front.points[number]) for number in parents],
         hoverinfo="text",
         showlegend=False,
@@ -145,8 +145,14 @@ def make_chart(front: Front) -> Chart:
     return Chart(figure, traces, columns, colours, shown)
 
 
+def _parent_name(front: Front, number: int) -> str:
+    name = f"<b>{front.points[number].schedule}</b>"
+    # A space on the side of the error bar.
+    return f"{name}\N{NO-BREAK SPACE}" if number == BEFORE else f"\N{NO-BREAK SPACE}{name}"
+
+
 def _reward_range(front: Front) -> list[float] | None:
-    """Return the ends of the horizontal axis: there is room for the parents' names on the left."""
+    """Return the ends of the horizontal axis, with room for the parents' names on both sides."""
     spots = [place(front, point) for point in front.points if point.known]
     if not spots:
         return None

@@ -32,7 +32,7 @@ def place_label(axes: Any, text: str, spot: Spot, spots: Sequence[Spot]) -> None
     size = label.get_window_extent()
     others = [entry.get_window_extent() for entry in axes.texts if entry is not label]
     boxes = [_box(axes, other) for other in known] + [(box.x0, box.y0, box.x1, box.y1) for box in others]
-    frame = axes.get_window_extent()
+    frame = axes.get_window_extent().padded(-_CLEARANCE / points_per_dot)
     centre = axes.transData.transform(spot[:2])
     tries = []
     for gap in _GAPS:
