@@ -33,7 +33,12 @@ def test_a_sweep_gets_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[s
     rows = [line for line in text.splitlines() if line.startswith("| input third | split")]
     assert len(rows) == sum(model.curve == "input third" for model in MODELS)
     assert r"split\|1#3\|0.6\|0.4\|0.3" in text
-    for fact in ("models/before", "models/after", "n = 400, by lm_eval 0.4.13", "50 draws, seed 0"):
+    for fact in (
+        "models/before",
+        "models/after",
+        "n = 400, by lm_eval 0.4.13, limit None",
+        "50 draws, seed 0",
+    ):
         assert fact in text
     with Image.open(folder / "front.png") as image:
         assert image.size == (990, 780)
@@ -87,6 +92,14 @@ def test_a_sweep_without_a_front_still_gets_a_report(
     assert sentence in (folder / "report.html").read_text()
     assert "## Points" in out
     assert "## Curves" not in out
+
+
+def test_parents_alone_have_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = save_sweep(tmp_path / "front", [BEFORE, AFTER], (REWARD, ARC))
+    call(main, folder, *FEW)
+    assert (
+        "of the gain | parent | after | 0.000 | 100% [100%, 100%] | 0% [0%, 0%] |" in capsys.readouterr().out
+    )
 
 
 def test_mistakes_get_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

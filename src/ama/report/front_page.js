@@ -25,8 +25,8 @@
   let kept = data.shown;
   function showRatios(number) {
     const point = data.points[number];
-    const blocks = Object.keys(point.ratios);
-    const values = Object.values(point.ratios);
+    const blocks = point.ratios.map(([block]) => block);
+    const values = point.ratios.map(([, ratio]) => ratio);
     Plotly.react(
       ratios,
       [{ type: "bar", orientation: "h", y: blocks, x: values, marker: { color: point.colour },

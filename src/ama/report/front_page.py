@@ -63,7 +63,7 @@ def _data(front: Front, chart: Chart) -> str:
     points = [
         {
             "label": point.label,
-            "ratios": dict(point.ratios),
+            "ratios": list(point.ratios.items()),
             "colour": chart.colours[number],
         }
         for number, point in enumerate(front.points)
