@@ -72,7 +72,7 @@ def _finish(
     failed = {weights: reasons for part in failures for weights, reasons in part.items()}
     records = tuple(point.record for point in points)
     names = tuple(sweep_measure(measure) for measure in measures)
-    write_sweep(options.out, Sweep(options.before, options.after, records, names, failed))
+    write_sweep(options.out, Sweep(options.before, options.after, records, names, failed, options.scope))
     missing = sum(map(len, failed.values()))
     if missing:
         sys.stderr.write(f"{missing} numbers are missing, see above: run it again to try once more\n")
