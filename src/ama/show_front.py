@@ -28,18 +28,14 @@ def main() -> None:
 
 
 def _options() -> Namespace:
+    from ama.report.front_options import add_most_loss
+
     parser = Parser("show_front", _DESCRIPTION)
     parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP_DIR", help="--out of ama.pareto")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write; the first sweep unless given"
     )
-    parser.add_argument(
-        "--most_loss",
-        type=float,
-        default=0.05,
-        metavar="X",
-        help="share of the reward gain that the recommended schedule may lose, in [0, 1]",
-    )
+    add_most_loss(parser)
     parser.add_argument("--draws", type=positive_int, default=1000, help="of the bootstrap")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument(

@@ -13,7 +13,6 @@ import pytest
 from support.eval_rows import eval_source, write_lines
 from support.hh import whole_source
 from support.pairrm import save_pairrms
-from support.sweeps import save_sweep
 from support.tiny import make_llama, make_tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +67,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         path.write_text(json.dumps(prompts))
     save_pairrms(home / "models")
-    save_sweep(home / "output" / "front", items=50)
     rows = "".join(json.dumps({"text": f"{WORDS} {WORDS}"}) + "\n" for _ in range(100))
     (home / "data" / "my_texts.jsonl").write_text(rows)
     for name, kind, row, count in HH_RLHF:
