@@ -107,6 +107,8 @@ def _layout() -> Any:
 
 def _panel(axes: Any, front: Front, score: str, look: dict[str, Style]) -> None:
     axes.margins(0.17, 0.15)
+    # Few enough that long numbers don't touch.
+    axes.locator_params(axis="x", nbins=5 if score == SKILL else 3)
     axes.tick_params(length=2.5, width=0.6, pad=2)
     if score == SKILL:
         axes.set_ylabel(axis_label(front, score), labelpad=2)
