@@ -254,10 +254,10 @@ front() {
   [[ " $other_evaluations " != *" wmt "* ]] || tasks+=" wmt14-fr-en"
   [[ " $other_evaluations " != *" drop "* ]] || drop=true
   [[ -z "$pairrm_path" ]] || references="${data_dir}/alpaca_eval/alpaca_eval.json"
-  stage "front_$1" "${folder}/report.html" model_path0="$2" model_path1="$3" output_dir="$folder" ratios="$ratios" \
+  stage "front_$1" "${folder}/scores.jsonl" model_path0="$2" model_path1="$3" output_dir="$folder" ratios="$ratios" \
     part_wise="$part_wise" masks="$4" tasks="$tasks" drop="$drop" eval_data="${data_dir}/eval" \
     reward_model_path="$reward_path" dataset_path="${data_dir}/hh_rlhf/rlhf/rlhf_eval" \
-    max_new_tokens="$eval_new_tokens" pairrm_path="$pairrm_path" references="$references" limit="$limit" \
+    max_new_tokens="$eval_new_tokens" pairrm_path="$pairrm_path" references="$references" reference_name="$reference_name" limit="$limit" \
     batch_size="$eval_batch" num_gpus="$num_gpus" scripts/pareto/run_pareto.sh
 }
 

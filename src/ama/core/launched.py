@@ -2,7 +2,8 @@
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from ama.core.errors import UserError
 from ama.core.needs import Training
@@ -39,7 +40,7 @@ class Line:
         Raises:
             UserError: a batch that the processes can't share.
         """
-        batch = self.number("batch", self.processes)
+        batch = self.number("batch", sequences * self.processes)
         if batch % self.processes:
             raise UserError(
                 f"--batch {batch} of {self.module} can't be shared by {self.processes} processes: "
@@ -67,6 +68,17 @@ def read_line(command: str) -> Line:
         words = shlex.split(command)
     except ValueError as error:
         raise UserError(f"command '{command}' can't be read: {error}") from error
+    options = _options(words)
+    # A measure of ama.pareto is a command line of its own.
+    for measure in [word for flag, word in pairwise(words) if flag == "--measure"]:
+        options |= _options(shlex.split(measure))
+    module = next((word for word in words if word.startswith("ama.")), "")
+    line = Line(module, 1, options)
+    launcher = "num_gpus" if "num_gpus" in options else "nproc_per_node"
+    return replace(line, processes=line.number(launcher, 1))
+
+
+def _options(words: list[str]) -> dict[str, str]:
     options: dict[str, str] = {}
     name = ""
     for word in words:
@@ -75,6 +87,4 @@ def read_line(command: str) -> Line:
             options[name] = value
         elif name and not options[name]:
             options[name] = word
-    module = next((word for word in words if word.startswith("ama.")), "")
-    processes = options.get("num_gpus") or options.get("nproc_per_node") or "1"
-    return Line(module, int(processes), options)
+    return options

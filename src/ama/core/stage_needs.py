@@ -39,7 +39,7 @@ def needs_of(command: str, model: ModelSize) -> Needs:
         UserError: as `read_line`, or a number out of range.
     """
     line = read_line(command)
-    estimate = _ESTIMATES.get(line.module)
+    estimate = ESTIMATES.get(line.module)
     if estimate is None:
         is_download = command.startswith("hf ")
         return Needs(1, 0.0, 0.0, model.weights if is_download else 0.0)
@@ -116,7 +116,8 @@ def _pareto(line: Line, model: ModelSize) -> _Estimate:
     return measured + 2 * model.weights, 0.0, 1e9
 
 
-_ESTIMATES: dict[str, Callable[[Line, ModelSize], _Estimate]] = {
+# By the module of the command.
+ESTIMATES: dict[str, Callable[[Line, ModelSize], _Estimate]] = {
     **dict.fromkeys(
         ("ama.prepare_hh_rlhf", "ama.build_eval_data", "ama.prepare_alpaca_eval"),
         lambda *_: (0.0, _DATA, _DATA),
