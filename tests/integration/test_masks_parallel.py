@@ -7,10 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
-from support.hosts import accelerate_launch, free_port, two_hosts
+from support.hosts import accelerate_launch, free_port, kill_all, two_hosts
 from support.masking import optimize_arguments, save_scene
 
 pytestmark = pytest.mark.slow
@@ -31,10 +30,9 @@ def _deepspeed() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return variables of a run on CPUs; what DeepSpeed compiles is kept for all tests of this file."""
+def environment() -> dict[str, str]:
+    """Return variables of a run on CPUs."""
     variables = {**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
-    variables.setdefault("TORCH_EXTENSIONS_DIR", str(tmp_path_factory.mktemp("extensions")))
     variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return variables
 
@@ -133,9 +131,7 @@ def test_a_killed_deepspeed_run_goes_on_to_the_same_ratios(scene: Path, environm
         assert launcher.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    for process in (*psutil.Process(launcher.pid).children(recursive=True), launcher):
-        process.kill()
-    launcher.wait()
+    kill_all(launcher)
     assert not (out / "mask_alphas.bin").exists()
     for state in out.glob("checkpoint-*/global_step*/*model_states.pt"):
         # The run's own files. Frozen weights are not in them.

@@ -5,12 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup() {
   source "${BATS_TEST_DIRNAME}/helpers.bash"
-  make_repository
-  cp -r "${BATS_TEST_DIRNAME}/../../configs" "$repository"
-  stub "${stubs}/python" <<<'[[ "$*" == *"import ama"* ]] || record python "$@"'
-  stub "${stubs}/torchrun" <<'EOF'
-record torchrun "$CUDA_VISIBLE_DEVICES" "$@"
-EOF
+  make_launching_repository
   reward="${repository}/scripts/eval_raft/run_eval_raft_align.sh"
   pairrm="${repository}/scripts/eval_pairrm/run_pairrm.sh"
 }

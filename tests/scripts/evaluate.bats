@@ -5,12 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup() {
   source "${BATS_TEST_DIRNAME}/helpers.bash"
-  make_repository
-  cp -r "${BATS_TEST_DIRNAME}/../../configs" "$repository"
-  stub "${stubs}/python" <<<'[[ "$*" == *"import ama"* ]] || record python "$@"'
-  stub "${stubs}/torchrun" <<'EOF'
-record torchrun "$CUDA_VISIBLE_DEVICES" "$@"
-EOF
+  make_launching_repository
   common_sense="${repository}/scripts/eval_cs_qa/run_evaluation.sh"
   others="${repository}/scripts/eval_drop_squad_wmt"
   ending=(--eval_data data/eval --batch_size 16 --scores output/scores/scores.jsonl)

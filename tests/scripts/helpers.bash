@@ -32,3 +32,13 @@ expect_lines() {
   shift
   diff -u <(printf '%s\n' "$@") "$file"
 }
+
+# make_repository with the configurations, and stubs that record how python and torchrun are called.
+make_launching_repository() {
+  make_repository
+  cp -r "${BATS_TEST_DIRNAME}/../../configs" "$repository"
+  stub "${stubs}/python" <<<'[[ "$*" == *"import ama"* ]] || record python "$@"'
+  stub "${stubs}/torchrun" <<'EOF'
+record torchrun "$CUDA_VISIBLE_DEVICES" "$@"
+EOF
+}

@@ -3,9 +3,12 @@
 import os
 import random
 import socket
+import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 _SSH = """\
 #!/usr/bin/env bash
@@ -64,3 +67,10 @@ def two_hosts(folder: Path, environment: Mapping[str, str]) -> tuple[Path, dict[
     hostfile.write_text("first_host slots=1\nsecond_host slots=1\n")
     path = f"{tools}{os.pathsep}{environment['PATH']}"
     return hostfile, {**environment, "PATH": path, "master_port": free_port()}
+
+
+def kill_all(launcher: subprocess.Popen[bytes]) -> None:
+    """Kill a launcher and all that it has started, which may be in process groups of their own."""
+    for process in (*psutil.Process(launcher.pid).children(recursive=True), launcher):
+        process.kill()
+    launcher.wait()

@@ -106,10 +106,10 @@ def save_tokenizer(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def save_judge(folder: Path) -> Path:
+def save_judge(folder: Path, vocabulary: int = VOCABULARY) -> Path:
     """Save a reward model with random weights in `folder`; return it."""
     config = LlamaConfig(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         hidden_size=8,
         intermediate_size=8,
         num_hidden_layers=1,

@@ -13,6 +13,7 @@ from ama.data.lmflow import lmflow_text, read_lmflow
 from ama.data.replies import Comparison
 from ama.data.whole_file import write_whole
 from ama.evaluation.batch_size import with_batch_size
+from ama.evaluation.items import mean_items
 from ama.evaluation.kept import close_journals, open_journal
 from ama.evaluation.options import BatchSize
 from ama.evaluation.pairrm import PairRM
@@ -21,7 +22,7 @@ from ama.evaluation.recording import Number
 from ama.sampling.batches import gather, rank_and_size
 from ama.sampling.chat import is_dialogue, messages_of
 from ama.sampling.journal import Journal
-from ama.sampling.measures import mean_over_prompts
+from ama.sampling.measures import mean_over_prompts, means_of_prompts
 
 METRICS = ("win_rate", "length", "reference_length")
 LARGEST_BATCH = 128
@@ -125,4 +126,5 @@ def numbers_of(pairs: Sequence[Comparison], logits: Sequence[float]) -> list[Num
         [float(len(pair.reference.strip())) for pair in pairs],
     )
     means = [mean_over_prompts(prompts, found) for found in values]
-    return [Number(metric, *mean) for metric, mean in zip(METRICS, means, strict=True)]
+    items = [mean_items(means_of_prompts(prompts, found)) for found in values]
+    return [Number(metric, *mean, own) for metric, mean, own in zip(METRICS, means, items, strict=True)]

@@ -13,6 +13,7 @@ from typing import Any
 
 from ama.data.eval_folder import DROP_SIMPLE
 from ama.evaluation.eval_data import OPENCOMPASS_DROP
+from ama.evaluation.items import mean_items
 from ama.evaluation.recording import Number, standard_error
 from ama.evaluation.shims import apply_shims
 
@@ -91,7 +92,8 @@ def measure_drop(
     scorer = ICL_EVALUATORS.build(config["eval_cfg"]["evaluator"])
     score = scorer.score([reply for reply, _ in pairs], [answer for _, answer in pairs])
     values = [100.0 * detail["correct"] for detail in score["details"]]
-    return [Number("accuracy", float(score["accuracy"]), standard_error(values), len(values))]
+    accuracy = float(score["accuracy"])
+    return [Number("accuracy", accuracy, standard_error(values), len(values), mean_items(values))]
 
 
 def _config() -> Any:

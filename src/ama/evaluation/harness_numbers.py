@@ -6,14 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ama.evaluation.items import Items, bleu_items, mean_items
 from ama.evaluation.recording import Number, standard_error
 
 
-def task_numbers(results: Mapping[str, Any], count: int) -> list[Number]:
-    """Return every number of a task.
+def task_numbers(
+    results: Mapping[str, Any], samples: Sequence[Mapping[str, Any]], count: int
+) -> list[Number]:
+    """Return every number of a task, with its items where it is a mean or corpus BLEU of its own filter.
 
     Args:
         results: lm-eval's results of the task, keys such as `acc,none` and `acc_stderr,none`.
+        samples: lm-eval's record of every item, in the order of the data.
         count: of items.
     """
     numbers = []
@@ -21,15 +25,33 @@ def task_numbers(results: Mapping[str, Any], count: int) -> list[Number]:
         metric, comma, filter_name = key.partition(",")
         if not comma or metric.endswith("_stderr") or not isinstance(value, (int, float)):
             continue
+        kept = [
+            sample[metric] for sample in samples if sample.get("filter") == filter_name and metric in sample
+        ]
+        items = _items(metric, kept)
         stderr = results.get(f"{metric}_stderr,{filter_name}")
-        error = stderr if isinstance(stderr, float) and math.isfinite(stderr) else None
+        known = isinstance(stderr, float) and math.isfinite(stderr)
+        error = stderr if known else None if items is None else items.stderr()
         name = metric if filter_name == "none" else f"{metric},{filter_name}"
-        numbers.append(Number(name, float(value), error, count))
+        numbers.append(Number(name, float(value), error, count, items))
     return numbers
 
 
+def _items(metric: str, kept: Sequence[Any]) -> Items | None:
+    if metric == "bleu" and kept:
+        # lm-eval's metric is given pairs of reference and reply.
+        return bleu_items([reply for _, reply in kept], [_first(reference) for reference, _ in kept])
+    if kept and all(isinstance(value, (bool, int, float)) for value in kept):
+        return mean_items(kept)
+    return None
+
+
+def _first(reference: Any) -> str:
+    return str(reference if isinstance(reference, str) else reference[0])
+
+
 def squad_numbers(results: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> list[Number]:
-    """Return SQuAD's numbers, each with its number of questions and, if it is a mean, its standard error.
+    """Return SQuAD's numbers, each with its number of questions and, if it is a mean, error and items.
 
     Args:
         results: as in `task_numbers`.
@@ -39,7 +61,7 @@ def squad_numbers(results: Mapping[str, Any], samples: Sequence[Mapping[str, Any
 
     pairs = [(sample["exact"][0]["prediction_text"], sample["exact"][1]["answers"]) for sample in samples]
     numbers = []
-    for found in task_numbers(results, len(pairs)):
+    for found in task_numbers(results, [], len(pairs)):
         part, _, metric = found.metric.rpartition("_")
         if part == "best":
             numbers.append(found)
@@ -52,5 +74,6 @@ def squad_numbers(results: Mapping[str, Any], samples: Sequence[Mapping[str, Any
         column = 0 if metric == "exact" else 1
         values = [100.0 * answer_scores(text, gold)[column] for text, gold in chosen]
         if values:
-            numbers.append(Number(found.metric, found.value, standard_error(values), len(values)))
+            error = standard_error(values)
+            numbers.append(Number(found.metric, found.value, error, len(values), mean_items(values)))
     return numbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 KINDS = ("mean", "bleu")
 _ORDERS = 4
+_DRAWS = 1000
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,22 @@ class Items:
             return np.asarray(totals[:, 0] / weights.sum(axis=1), dtype=np.float64)
         return np.array([_bleu(row) for row in totals.tolist()])
 
+    def stderr(self) -> float | None:
+        """Return the standard error of the number: in closed form for a mean, by the bootstrap for BLEU.
+
+        Returns:
+            None for a single item.
+        """
+        import numpy as np
+
+        count = len(self.rows)
+        if count == 1:
+            return None
+        if self.kind == "mean":
+            return float(np.std([row[0] for row in self.rows], ddof=1) / np.sqrt(count))
+        draws = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=_DRAWS)
+        return float(np.std(self.values(draws.astype(np.float64)), ddof=1))
+
 
 def _bleu(row: list[float]) -> float:
     from sacrebleu.metrics.bleu import BLEU
@@ -57,6 +75,11 @@ def _bleu(row: list[float]) -> float:
     correct, total = counts[:_ORDERS], counts[_ORDERS:]
     # Smoothed as corpus BLEU is by default.
     return float(BLEU.compute_bleu(correct, total, system, reference, smooth_method="exp").score)
+
+
+def mean_items(values: Iterable[float]) -> Items:
+    """Return the items of a mean over values, one for each item."""
+    return Items("mean", tuple((float(value),) for value in values))
 
 
 def bleu_items(replies: list[str], references: list[str]) -> Items:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +13,7 @@ from statistics import stdev
 from typing import Any
 
 from ama.checkpoint.record import commit
+from ama.evaluation.items import Items, write_items
 from ama.evaluation.processes import agreed, is_first
 from ama.evaluation.scores import Score, append_scores, number_text, read_scores, score_key
 from ama.evaluation.subject import Subject
@@ -27,12 +28,14 @@ class Number:
         value: finite.
         stderr: its standard error, None where it has none.
         n: how many units (blocks, questions, replies) were measured.
+        items: what it is made of, None where it has no items or they are not known.
     """
 
     metric: str
     value: float
     stderr: float | None
     n: int
+    items: Items | None = field(default=None, repr=False)
 
 
 def standard_error(values: Sequence[float]) -> float | None:
@@ -63,13 +66,19 @@ class Measurement:
 class ScoreBook:
     """A file of scores as a run of an evaluation sees it."""
 
-    def __init__(self, path: Path, *, rerun: bool = False) -> None:
-        """Read what is there; with `rerun` nothing counts as measured.
+    def __init__(self, path: Path, *, rerun: bool = False, with_items: bool = False) -> None:
+        """Read what is there.
+
+        Args:
+            path: the file.
+            rerun: nothing counts as measured.
+            with_items: keep the items of every number that has some.
 
         Raises:
             UserError: the file is something else than scores.
         """
         self._path = path
+        self._with_items = with_items
         self._known = set() if rerun else {(score.key, score.seed) for score in read_scores(path)}
 
     def lacks(self, subject: Subject, what: Measurement, metrics: Iterable[str]) -> bool:
@@ -111,6 +120,11 @@ class ScoreBook:
             Score(metric=found.metric, value=found.value, stderr=found.stderr, n=found.n, **shared)
             for found in numbers
         ]
+        if self._with_items:
+            # Before the rows: a row whose items are lost would not be measured again.
+            for score, found in zip(scores, numbers, strict=True):
+                if found.items is not None:
+                    write_items(self._path, score, found.items)
         append_scores(self._path, scores)
         self._known |= {(score.key, score.seed) for score in scores}
 

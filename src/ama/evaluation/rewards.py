@@ -12,11 +12,12 @@ from ama.core.errors import UserError
 from ama.data.samples import Sample, read_samples
 from ama.data.writing import write_samples
 from ama.evaluation.batch_size import with_batch_size
+from ama.evaluation.items import mean_items
 from ama.evaluation.kept import close_journals, open_journal
 from ama.evaluation.options import BatchSize
 from ama.evaluation.processes import agreed, is_first
 from ama.evaluation.recording import Number
-from ama.sampling.measures import Mean, distinct, diversity, mean_over_prompts
+from ama.sampling.measures import Mean, distinct, diversity, mean_over_prompts, means_of_prompts
 from ama.sampling.rollout import rewards_of
 
 if TYPE_CHECKING:
@@ -74,8 +75,9 @@ def numbers_of(samples: Sequence[Sample]) -> list[Number]:
     """
     prompts = [sample.prompt for sample in samples]
     texts = [sample.reply for sample in samples]
+    rewards = [_known(sample.reward) for sample in samples]
     found = {
-        "reward": mean_over_prompts(prompts, [_known(sample.reward) for sample in samples]),
+        "reward": mean_over_prompts(prompts, rewards),
         "length": mean_over_prompts(prompts, [_known(sample.tokens) for sample in samples]),
     }
     for window in (1, 2):
@@ -86,7 +88,8 @@ def numbers_of(samples: Sequence[Sample]) -> list[Number]:
     known = [(prompt, share) for prompt, share in own if share is not None]
     if known:
         found["diversity"] = mean_over_prompts([prompt for prompt, _ in known], [share for _, share in known])
-    return [Number(metric, *mean) for metric, mean in found.items()]
+    items = {"reward": mean_items(means_of_prompts(prompts, rewards))}
+    return [Number(metric, *mean, items.get(metric)) for metric, mean in found.items()]
 
 
 def _known(number: float | None) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -19,12 +19,15 @@ from ama.core.errors import UserError
 from ama.core.schedule import Schedule, Scope
 from ama.core.sites import find_sites
 from ama.core.split_tag import parse_ratio
-from ama.masks.given_schedule import given_schedule
+from ama.masks.given_schedule import SiteCheck, given_schedule
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_Loader = Callable[[str], "tuple[PreTrainedModel, PreTrainedTokenizerBase]"]
+Loader = Callable[[str], "tuple[PreTrainedModel, PreTrainedTokenizerBase]"]
+"""Loads a model, its weights in a type such as `auto` or `float32`, and its tokenizer."""
+Given = tuple[Schedule, SiteCheck | None]
+"""A schedule, and the check that it fits a model where it needs one."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Subject:
     ratio: float | None
     fingerprint: str
     folder: Path | None
-    _load: _Loader = field(repr=False, compare=False)
+    _load: Loader = field(repr=False, compare=False)
 
     @property
     def label(self) -> str:
@@ -80,7 +83,7 @@ def subjects_of(options: Namespace) -> list[Subject]:
         UserError: nothing is named, a model is no checkpoint, the options for averages are incomplete, or a
             schedule does not fit.
     """
-    subjects = [_of_model(source) for source in options.models or []]
+    subjects = [model_subject(source) for source in options.models or []]
     pair = (options.before, options.after, options.schedule)
     if any(pair):
         subjects += _averages(options)
@@ -89,7 +92,12 @@ def subjects_of(options: Namespace) -> list[Subject]:
     return subjects
 
 
-def _of_model(source: str) -> Subject:
+def model_subject(source: str) -> Subject:
+    """Return a checkpoint, or a LoRA adapter on its base.
+
+    Raises:
+        UserError: it is neither.
+    """
     from ama.models import load_model, load_tokenizer, provenance
 
     folder, _ = locate(source, None)
@@ -125,19 +133,35 @@ def _averages(options: Namespace) -> list[Subject]:
             )
     alpha = None if options.alpha is None else parse_ratio(options.alpha, "--alpha")
     given = [given_schedule(text, alpha, Scope(options.scope)) for text in options.schedule]
-    before, after = open_pair(options.before, options.after, (None, None))
-    sites = find_sites({name: tensor.shape for name, tensor in before.tensors.items()}, before.num_layers)
-    subjects = []
+    plans = plan_averages(options.before, options.after, given)
+    return [average_subject(plan, pair_name(options.before, options.after), _loader(plan)) for plan in plans]
+
+
+def plan_averages(before: str, after: str, given: Sequence[Given]) -> list[MergePlan]:
+    """Plan averages of two models.
+
+    Raises:
+        UserError: the models can't be averaged, or a schedule does not fit them.
+    """
+    first, second = open_pair(before, after, (None, None))
+    sites = find_sites({name: tensor.shape for name, tensor in first.tensors.items()}, first.num_layers)
+    plans = []
     for schedule, check in given:
         if check:
             check(sites.values())
-        plan = plan_merge(before, after, schedule)
-        name = f"{_name(options.before)} + {_name(options.after)}"
-        loader = _loader(plan)
-        subjects.append(
-            Subject(name, schedule_name(schedule), schedule.ratio, _fingerprint(plan), None, loader)
-        )
-    return subjects
+        plans.append(plan_merge(first, second, schedule))
+    return plans
+
+
+def average_subject(plan: MergePlan, name: str, load: Loader) -> Subject:
+    """Return a planned average as something to measure, which `load` makes in memory."""
+    schedule = plan.schedule
+    return Subject(name, schedule_name(schedule), schedule.ratio, _fingerprint(plan), None, load)
+
+
+def pair_name(before: str, after: str) -> str:
+    """Return what score rows call an average of two models."""
+    return f"{_name(before)} + {_name(after)}"
 
 
 def _name(source: str) -> str:
@@ -145,7 +169,7 @@ def _name(source: str) -> str:
     return str(Path(source)) if Path(source).is_dir() else source
 
 
-def _loader(plan: MergePlan) -> _Loader:
+def _loader(plan: MergePlan) -> Loader:
     def load(dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         from ama.models.merged import load_merged
 

@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from ama.core.errors import UserError
-from ama.core.interpolate import mix_into
+from ama.core.interpolate import mix_into, mixed_dtype
 from ama.core.schedule import Schedule
 from ama.core.sites import Site, find_sites
 from ama.models.sharded import whole_shape
@@ -44,12 +44,19 @@ class InMemoryAverage:
     """Two models, and a third that becomes any average of them without new memory.
 
     Attributes:
-        model: the third; it equals after until the first mix.
+        model: the third; it equals after, but for its type, until the first mix.
         sites: the site of each parameter by name.
     """
 
-    def __init__(self, before: PreTrainedModel, after: PreTrainedModel) -> None:
+    def __init__(
+        self, before: PreTrainedModel, after: PreTrainedModel, dtype: torch.dtype | None = None
+    ) -> None:
         """Take two models of one architecture; neither is changed.
+
+        Args:
+            before: the model before RLHF.
+            after: the model after RLHF.
+            dtype: type of the third one's weights; None for the types that a merge would write.
 
         Raises:
             UserError: their parameters differ in name or shape.
@@ -58,13 +65,26 @@ class InMemoryAverage:
         self._before, self._after = dict(before.named_parameters()), dict(after.named_parameters())
         self.model: PreTrainedModel = copy.deepcopy(after)
         self.model.train(False)
+        for name, parameter in self.model.named_parameters():
+            parameter.data = parameter.data.to(dtype or self._written(name))
         self.sites = live_sites(after)
 
     @torch.no_grad()
     def mix(self, schedule: Schedule) -> PreTrainedModel:
-        """Set `model` to the average by a schedule, as `python -m ama.interpolate` would write it."""
+        """Set `model` to the average by a schedule, as `python -m ama.interpolate` would write it.
+
+        A model of another type than a merge would write gets what loading that merge would give it.
+        """
         for name, target in self.model.named_parameters():
             values = (target, self._before[name], self._after[name])
             out, before, after = (value.detach().view(-1) for value in values)
-            mix_into(out, before, after, schedule.ratio_at(self.sites[name]))
+            written = self._written(name)
+            mixed = out if out.dtype == written else torch.empty_like(out, dtype=written)
+            mix_into(mixed, before, after, schedule.ratio_at(self.sites[name]))
+            if mixed is not out:
+                out.copy_(mixed)
         return self.model
+
+    def _written(self, name: str) -> torch.dtype:
+        """Return the type in which a merge would write a parameter."""
+        return mixed_dtype(self._before[name].dtype, self._after[name].dtype)

@@ -29,12 +29,17 @@ def mean_over_prompts(prompts: Sequence[str], values: Sequence[float]) -> Mean:
         prompts: the prompt of each reply; replies to one prompt share it.
         values: a number for each reply.
     """
+    means = means_of_prompts(prompts, values)
+    stderr = stdev(means) / math.sqrt(len(means)) if len(means) > 1 else None
+    return Mean(fmean(means), stderr, len(means))
+
+
+def means_of_prompts(prompts: Sequence[str], values: Sequence[float]) -> list[float]:
+    """Return the mean over the replies to each prompt, prompts in the order of their first reply."""
     by_prompt: dict[str, list[float]] = {}
     for prompt, value in zip(prompts, values, strict=True):
         by_prompt.setdefault(prompt, []).append(value)
-    means = [fmean(found) for found in by_prompt.values()]
-    stderr = stdev(means) / math.sqrt(len(means)) if len(means) > 1 else None
-    return Mean(fmean(means), stderr, len(means))
+    return [fmean(found) for found in by_prompt.values()]
 
 
 def distinct(texts: Iterable[str], window: int) -> float | None:

@@ -1,0 +1,122 @@
+"""The points of a sweep: the two models, and averages of them curve by curve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ama.checkpoint.plan import MergePlan
+from ama.core.errors import UserError
+from ama.core.schedule import Scope
+from ama.core.sites import Part, Site
+from ama.core.split_tag import parse_ratio
+from ama.evaluation.in_place import InPlace
+from ama.evaluation.subject import (
+    Given,
+    Loader,
+    Subject,
+    average_subject,
+    model_subject,
+    pair_name,
+    plan_averages,
+)
+from ama.evaluation.sweep_record import SweepPoint
+from ama.masks.given_schedule import given_schedule
+
+Curve = tuple[str, tuple[str, ...]]
+"""The name of a method, and its schedules in the order of the curve."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One model of a sweep.
+
+    Attributes:
+        record: what the sweep's file says of it.
+        subject: what is measured.
+    """
+
+    record: SweepPoint
+    subject: Subject
+
+
+def read_curves(words: Sequence[Sequence[str]]) -> list[Curve]:
+    """Read curves as the command line gives them, each a name followed by schedules.
+
+    Raises:
+        UserError: a name without a schedule, or twice; none at all.
+    """
+    curves: dict[str, tuple[str, ...]] = {}
+    for name, *schedules in words:
+        if not schedules:
+            raise UserError(f"--curve {name!r} has no schedule: give a name, then schedules")
+        if name in curves or not name:
+            raise UserError(f"--curve {name!r}: give each curve a name of its own")
+        curves[name] = tuple(schedules)
+    if not curves:
+        raise UserError("no average to measure: give --curve NAME SCHEDULE..., such as --curve plain 0.2 0.4")
+    return list(curves.items())
+
+
+def points_of(before: str, after: str, curves: Sequence[Curve], scope: Scope) -> list[Point]:
+    """Plan every point of a sweep, before first, then after, then curve by curve; no weight is read.
+
+    Args:
+        before: the model before RLHF: folder or hub id.
+        after: the model after RLHF, which may be a LoRA adapter on before.
+        curves: of `read_curves`.
+        scope: which parameters are averaged; learned ratios have their own.
+
+    Raises:
+        UserError: the models can't be averaged, or a schedule is malformed or does not fit them.
+    """
+    words = [(name, text) for name, schedules in curves for text in schedules]
+    ends = [given_schedule("1", None, Scope.ALL), given_schedule("0", None, Scope.ALL)]
+    plans = plan_averages(before, after, [*ends, *(_given(text, scope) for _, text in words)])
+    parents = [model_subject(source) for source in (before, after)]
+    weights = InPlace(parents[0], parents[1])
+    loads = (weights.before(), weights.after())
+    points = [
+        _point("", "", plan, _loaded_by(parent, load))
+        for plan, parent, load in zip(plans, parents, loads, strict=False)
+    ]
+    name = pair_name(before, after)
+    for (curve, text), plan in zip(words, plans[2:], strict=True):
+        subject = average_subject(plan, name, weights.average(plan.schedule))
+        points.append(_point(curve, text, plan, subject))
+    return points
+
+
+def _given(text: str, scope: Scope) -> Given:
+    """Read `SCHEDULE` or `SCHEDULE@RATIO`."""
+    schedule, mark, ratio = text.rpartition("@")
+    if not mark:
+        return given_schedule(text, None, scope)
+    return given_schedule(schedule, parse_ratio(ratio, f"in --curve, {text}"), scope)
+
+
+def _loaded_by(parent: Subject, load: Loader) -> Subject:
+    return replace(parent, folder=None, _load=load)
+
+
+def _point(curve: str, text: str, plan: MergePlan, subject: Subject) -> Point:
+    record = SweepPoint(curve, text, plan.mean_ratio, _part_ratios(plan), subject.fingerprint)
+    return Point(record, subject)
+
+
+def _part_ratios(plan: MergePlan) -> dict[str, float]:
+    """Return the mean ratio of the embeddings, each layer, the final norm and the head."""
+    parts: dict[str, list[tuple[float, int]]] = {}
+    for tensor in sorted(plan.tensors, key=lambda tensor: _place(tensor.site)):
+        layer = tensor.site.layer
+        label = str(tensor.site.part) if layer is None else f"layer {layer}"
+        parts.setdefault(label, []).append((tensor.ratio, math.prod(tensor.shape)))
+    return {
+        label: math.fsum(ratio * size for ratio, size in found) / sum(size for _, size in found)
+        for label, found in parts.items()
+    }
+
+
+def _place(site: Site) -> tuple[int, int]:
+    return list(Part).index(site.part), site.layer or 0
