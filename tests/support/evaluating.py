@@ -68,7 +68,7 @@ def make_reader(folder: Path, seed: int, brevity: float = 10) -> Path:
 
 
 def save_byte_tokenizer(folder: Path, *, pad: str = "<eos>", chat: bool = False) -> Path:
-    """Save a tokenizer of bytes, whose end of text is 256, with a chat template if asked; return the folder."""
+    """Save a tokenizer of bytes, whose end of text is 256, with a chat template if asked, into `folder`."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     backend = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -111,7 +111,9 @@ def _evaluate(line: Line, model: ModelSize) -> _Estimate:
 
 
 def _pareto(line: Line, model: ModelSize) -> _Estimate:
-    measured = max(_evaluate(line, model)[0], _replies(line, model)[0])
+    measured, _, _ = _evaluate(line, model)
+    if line.options.keys() & {"reward_model", "pairrm"}:
+        measured = max(measured, _replies(line, model)[0])
     # Before, after and the average of the two are in memory.
     return measured + 2 * model.weights, 0.0, 1e9
 
