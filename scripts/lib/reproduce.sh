@@ -104,9 +104,11 @@ end() {
 
 # data_sets NAME...: download or copy data sets.
 data_sets() {
-  local name
+  local name further
   for name in "$@"; do
-    stage "data_${name}" "${data_dir?}/${name}/manifest.json" data_dir="$data_dir" data/download.sh "$name"
+    further=()
+    [[ "$name" != hh_rlhf ]] || read -ra further <<<"${hh_arguments?}"
+    stage "data_${name}" "${data_dir?}/${name}/manifest.json" data_dir="$data_dir" data/download.sh "$name" "${further[@]}"
   done
 }
 

@@ -12,6 +12,8 @@ source "${repo_root}/scripts/lib/reproduce.sh"
 : "${output:=output/mistral_7b}"
 # Data sets land here; HH_RLHF_SOURCE, EVAL_SOURCE and ALPACA_EVAL_SOURCE name local copies.
 : "${data_dir:=data}"
+# Further arguments of HH-RLHF's preparation: --train_share 0.8 where the local copy has test rows only.
+: "${hh_arguments:=}"
 
 # Checkpoint folders or hub ids, and their sizes: parameters, layers, width, vocabulary, width of keys.
 : "${before:=HuggingFaceH4/mistral-7b-sft-beta}"

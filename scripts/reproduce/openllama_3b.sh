@@ -12,6 +12,8 @@ source "${repo_root}/scripts/lib/reproduce.sh"
 : "${output:=output/openllama_3b}"
 # Data sets land here; HH_RLHF_SOURCE and EVAL_SOURCE name local copies.
 : "${data_dir:=data}"
+# Further arguments of HH-RLHF's preparation: --train_share 0.8 where the local copy has test rows only.
+: "${hh_arguments:=}"
 
 # A checkpoint folder or a hub id, and its sizes: parameters, layers, width, vocabulary, width of keys.
 : "${base_model:=openlm-research/open_llama_3b}"

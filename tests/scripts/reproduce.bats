@@ -118,6 +118,14 @@ eval_pairrm front_zephyr" ]
   run ! grep -E 'deepspeed|torchrun|hf download' <<<"$output"
 }
 
+@test "data sets from elsewhere, prepared in another way" {
+  mkdir hh
+  data_dir=d HH_RLHF_SOURCE=hh hh_arguments='--train_share 0.8' run bash "${recipes}/smollm2_135m.sh" --dry_run
+  grep -Fx '  python -m ama.prepare_hh_rlhf d/hh_rlhf --train_share 0.8' <<<"$output"
+  grep -Fx '  python -m ama.build_eval_data --out d/eval' <<<"$output"
+  grep -F -- '--data d/hh_rlhf/sft' <<<"$output"
+}
+
 @test "a variable of a recipe that an experiment calls does not leak into it" {
   lr=9 batch=9 iterations=9 run bash "${recipes}/smollm2_135m.sh" --dry_run
   [ "$status" -eq 0 ]
