@@ -245,7 +245,7 @@ measure() {
   if [[ -n "${pairrm_path?}" ]]; then
     stage eval_pairrm "${scores}/scores.jsonl" "${shared[@]}" pairrm_path="$pairrm_path" \
       references_path="${data_dir}/alpaca_eval/alpaca_eval.json" reference_name="${reference_name?}" \
-      max_new_tokens="$eval_new_tokens" scripts/eval_pairrm/run_pairrm.sh "${further[@]}"
+      max_new_tokens="${pairrm_new_tokens?}" scripts/eval_pairrm/run_pairrm.sh "${further[@]}"
   fi
 }
 
@@ -259,8 +259,8 @@ front() {
   stage "front_$1" "${folder}/scores.jsonl" model_path0="$2" model_path1="$3" output_dir="$folder" ratios="$ratios" \
     part_wise="$part_wise" masks="$4" tasks="$tasks" drop="$drop" eval_data="${data_dir}/eval" \
     reward_model_path="$reward_path" dataset_path="${data_dir}/hh_rlhf/rlhf/rlhf_eval" \
-    max_new_tokens="$eval_new_tokens" pairrm_path="$pairrm_path" references="$references" reference_name="$reference_name" limit="$limit" \
-    batch_size="$eval_batch" num_gpus="$num_gpus" scripts/pareto/run_pareto.sh
+    max_new_tokens="$eval_new_tokens" pairrm_path="$pairrm_path" references="$references" reference_name="$reference_name" \
+    pairrm_new_tokens="$pairrm_new_tokens" limit="$limit" batch_size="$eval_batch" num_gpus="$num_gpus" scripts/pareto/run_pareto.sh
 }
 
 # align_and_compare: for each of methods the model after RLHF and its averages; then all evaluations, and the fronts.

@@ -38,6 +38,7 @@ source "${repo_root}/scripts/lib/launch.sh"
 : "${pairrm_path=}"
 : "${references:=data/alpaca_eval/alpaca_eval.json}"
 : "${reference_name=gpt4_1106_preview}"
+: "${pairrm_new_tokens:=300}"
 
 # Recommend the average of most skill that loses no more than this share of the reward that RLHF has gained.
 : "${most_loss:=0.05}"
@@ -70,7 +71,7 @@ if [[ -n "$reward_model_path" ]]; then
 fi
 if [[ -n "$pairrm_path" ]]; then
   add_measure pairrm --pairrm "$pairrm_path" --references "$references" \
-    ${reference_name:+--reference_name "$reference_name"}
+    ${reference_name:+--reference_name "$reference_name"} --max_new_tokens "$pairrm_new_tokens"
 fi
 read -ra names <<<"$tasks"
 if ((${#names[@]})); then

@@ -38,11 +38,13 @@ source "${repo_root}/scripts/lib/reproduce.sh"
 # Evaluation: lm-eval's tasks of common sense; of squad, wmt and drop, what is wanted.
 : "${common_sense=arc_easy arc_challenge race piqa boolq}"
 : "${other_evaluations=squad drop wmt}"
-# PairRM, and whose replies AlpacaEval's prompts have been given; tokens of a reply; prompts for a reward model.
+# PairRM, and whose replies AlpacaEval's prompts have been given; tokens of a reply.
 : "${pairrm_path:=llm-blender/PairRM-hf}"
 : "${reference_name=gpt4_1106_preview}"
-: "${eval_new_tokens:=300}"
+: "${pairrm_new_tokens:=300}"
+# For a reward model: prompts, and tokens of a reply.
 : "${reward_prompts:=2000}"
+: "${eval_new_tokens:=196}"
 : "${eval_batch:=16}"
 # Items of each task; empty for all.
 : "${limit:=}"

@@ -85,7 +85,7 @@ source "${repo_root}/scripts/lib/reproduce.sh"
 : "${ppo_arguments:=--bf16 --gradient_checkpointing}"
 : "${mask_arguments:=--bf16 --gradient_checkpointing}"
 
-reward_path="${output}/reward_model" pairrm_path="" reference_name=""
+reward_path="${output}/reward_model" pairrm_path="" pairrm_new_tokens="" reference_name=""
 begin "$@"
 [[ -z "$general_data" ]] || need_path general_data "$general_data" "give LMFlow JSON of ShareGPT, or set it empty"
 data_sets hh_rlhf eval

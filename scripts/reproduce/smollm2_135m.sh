@@ -72,7 +72,7 @@ source "${repo_root}/scripts/lib/reproduce.sh"
 : "${ppo_arguments:=--sample_batch 16}"
 : "${mask_arguments:=--per_device_train_batch_size 4}"
 
-reward_path="${output}/reward_model" pairrm_path="" reference_name=""
+reward_path="${output}/reward_model" pairrm_path="" pairrm_new_tokens="" reference_name=""
 begin "$@"
 data_sets hh_rlhf eval
 [[ -d "$base_model" ]] || stage base_model "$base_model" python -m ama.prepare_smollm2 "$base_model"

@@ -59,7 +59,7 @@ def test_openllama_3b_with_ppo(tmp_path: Path) -> None:
 def test_smollm2_135m_with_raft_and_dpo(tmp_path: Path) -> None:
     home = make_home(tmp_path)
     make_llama_of_bytes(home / "models" / "base", 1)
-    settings = {"base_model": "models/base", "methods": "raft dpo", "other_evaluations": "wmt"}
+    settings = {"base_model": "models/base", "methods": "raft dpo", "other_evaluations": "squad"}
 
     done = run_recipe(home, "smollm2_135m", **settings)
     assert done.returncode == 0, done.stderr
@@ -67,7 +67,7 @@ def test_smollm2_135m_with_raft_and_dpo(tmp_path: Path) -> None:
     output = home / "output" / "smollm2_135m"
     assert (output / "raft" / "iteration_01" / "collected.json").is_file()
     names = {"before", "model", "dpo", *_averages("raft"), *_averages("dpo")}
-    tasks = {"piqa", "hh_rlhf", "wmt14-fr-en"}
+    tasks = {"piqa", "hh_rlhf", "squadv2"}
     assert _scores(output / "scores" / "scores.jsonl") == {(task, name) for task in tasks for name in names}
     for method in ("raft", "dpo"):
         _check_front(output / f"front_{method}", tasks)
@@ -81,13 +81,13 @@ def test_mistral_7b_with_pairrm(tmp_path: Path) -> None:
         make_mistral_of_bytes(home / "models" / name, seed)
     save_pairrms(home / "models")
     settings = {"before": "models/sft", "after": "models/zephyr", "pairrm_path": "models/PairRM-hf"}
-    settings |= {"other_evaluations": "squad drop"}
+    settings |= {"other_evaluations": "wmt drop"}
 
     done = run_recipe(home, "mistral_7b", **settings)
     assert done.returncode == 0, done.stderr
 
     output = home / "output" / "mistral_7b"
     names = {"sft", "zephyr", *_averages("zephyr")}
-    tasks = {"piqa", "squadv2", "drop_gen", "alpaca_eval"}
+    tasks = {"piqa", "wmt14-fr-en", "drop_gen", "alpaca_eval"}
     assert _scores(output / "scores" / "scores.jsonl") == {(task, name) for task in tasks for name in names}
     _check_front(output / "front_zephyr", tasks)

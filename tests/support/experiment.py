@@ -49,6 +49,7 @@ SETTINGS = {
     "limit": "2",
     "reward_prompts": "4",
     "eval_new_tokens": "8",
+    "pairrm_new_tokens": "8",
     "eval_batch": "4",
     "model_size": SIZE,
 }
