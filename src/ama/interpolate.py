@@ -8,7 +8,7 @@ from ama.core.errors import UserError
 from ama.core.schedule import Schedule, Scope
 from ama.core.split_tag import check_tag, parse_ratio, split_tag_in
 from ama.masks.given_schedule import SiteCheck, is_mask, learned_schedule
-from ama.merging.command import add_inputs, add_merge_options, merge_command
+from ama.merging.command import Wanted, add_inputs, add_merge_options, merge_command
 
 _DESCRIPTION = """\
 merged = ratio * before + (1 - ratio) * after, ratio in [0, 1]: 0 is the model after RLHF, 1 the one before.
@@ -47,7 +47,11 @@ def _parser() -> Parser:
 
 def main() -> int:
     """Read the command line and merge."""
-    return merge_command(_parser(), _schedule)
+    return merge_command(_parser(), _wanted)
+
+
+def _wanted(arguments: Namespace, save_name: str) -> Wanted:
+    return Wanted(arguments.before, arguments.after, *_schedule(arguments, save_name))
 
 
 def _schedule(arguments: Namespace, save_name: str) -> tuple[Schedule, SiteCheck | None]:

@@ -3,10 +3,9 @@
 from argparse import Namespace
 
 from ama.console import Parser, run
-from ama.core.schedule import Schedule
 from ama.core.split_tag import parse_ratio
-from ama.masks.given_schedule import SiteCheck, learned_schedule
-from ama.merging.command import add_inputs, add_merge_options, merge_command
+from ama.masks.given_schedule import learned_schedule
+from ama.merging.command import Wanted, add_inputs, add_merge_options, merge_command
 
 _DESCRIPTION = """\
 merged = ratio * before + (1 - ratio) * after, by the learned ratios of mask_alphas.bin.
@@ -18,7 +17,7 @@ Example: python -m ama.merge_masks --before models/sft --after models/rlhf \\
 
 def main() -> int:
     """Read the command line and merge."""
-    return merge_command(_parser(), _schedule)
+    return merge_command(_parser(), _wanted)
 
 
 def _parser() -> Parser:
@@ -33,9 +32,10 @@ def _parser() -> Parser:
     return parser
 
 
-def _schedule(arguments: Namespace, save_name: str) -> tuple[Schedule, SiteCheck]:
+def _wanted(arguments: Namespace, save_name: str) -> Wanted:
     alpha = None if arguments.alpha is None else parse_ratio(arguments.alpha, "--alpha")
-    return learned_schedule(arguments.masks, alpha, extrapolate=arguments.allow_extrapolation)
+    schedule = learned_schedule(arguments.masks, alpha, extrapolate=arguments.allow_extrapolation)
+    return Wanted(arguments.before, arguments.after, *schedule)
 
 
 if __name__ == "__main__":

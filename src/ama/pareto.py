@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +37,7 @@ Example: python -m ama.pareto --before models/sft --after models/rlhf --out outp
 
 
 def main() -> int:
-    """Measure the points that have no row yet, then write down what was swept."""
+    """Measure the points that have no row yet, then write the report."""
     options = _options()
     from ama.core.schedule import Scope
     from ama.evaluation.points import points_of, read_curves
@@ -65,30 +64,30 @@ def main() -> int:
 def _finish(
     points: Sequence[Point], measures: Sequence[Measure], failures: Sequence[Failures], options: Namespace
 ) -> int:
-    """Write sweep.json; return the exit status, 1 if numbers are missing."""
+    """Write sweep.json and the report, print its tables; return the exit status, 1 if numbers are missing."""
     from ama.evaluation.sweep import sweep_measure
     from ama.evaluation.sweep_record import Sweep, write_sweep
+    from ama.report.front_markdown import front_markdown
+    from ama.report.front_model import FrontSettings
+    from ama.report.front_report import write_front_report
+    from ama.report.markdown import print_markdown_text
 
     failed = {weights: reasons for part in failures for weights, reasons in part.items()}
     records = tuple(point.record for point in points)
     names = tuple(sweep_measure(measure) for measure in measures)
-    write_sweep(options.out, Sweep(options.before, options.after, records, names, failed))
+    write_sweep(options.out, Sweep(options.before, options.after, records, names, failed, options.scope))
+    front = write_front_report([options.out], options.out, FrontSettings(options.most_loss))
+    print_markdown_text(front_markdown(front))
     missing = sum(map(len, failed.values()))
     if missing:
         sys.stderr.write(f"{missing} numbers are missing, see above: run it again to try once more\n")
     return int(missing > 0)
 
 
-def _share(text: str) -> float:
-    value = float(text) if re.fullmatch(r"\d*\.?\d+", text) else -1.0
-    if not 0 <= value <= 1:
-        raise ArgumentTypeError(f"'{text}' is no number in [0, 1]")
-    return value
-
-
 def _options() -> Namespace:
     from ama.core.schedule import Scope
     from ama.evaluation.options import DTYPES
+    from ama.report.front_options import add_most_loss
 
     parser = Parser("pareto", _DESCRIPTION)
     add = parser.add_argument
@@ -111,13 +110,7 @@ def _options() -> Namespace:
     scopes = [str(scope) for scope in Scope]
     add("--scope", choices=scopes, default=str(Scope.ALL), help="linear: average linear maps only")
     add("--dtype", choices=DTYPES, default="auto", help="of the weights that are measured")
-    add(
-        "--most_loss",
-        type=_share,
-        default=0.05,
-        metavar="X",
-        help="share of the reward's gain to lose at most",
-    )
+    add_most_loss(parser)
     add("--rerun", action="store_true", help="measure again what was measured before")
     return parser.parse_args()
 

@@ -2,10 +2,12 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from ama.core.errors import UserError
 from ama.core.front import Point, hypervolume, non_dominated, recommended, scaled, skill_at
+from ama.core.front_area import hypervolumes, mixing, skills_at
 
 BEFORE, AFTER = Point(0.0, 1.0), Point(1.0, 0.0)
 
@@ -51,12 +53,25 @@ def test_hypervolume_is_the_area_under_the_front() -> None:
         ]
         curve = [BEFORE, *inner, AFTER]
         last = max(point.reward for point in curve)
-        heights = []
-        best = 0.0
-        for i in reversed(range(steps)):
-            best = max(best, skill_at(curve, (i + 0.5) / steps * last) or 0.0)
-            heights.append(best)
-        assert hypervolume(curve) == pytest.approx(last * sum(heights) / steps, abs=2e-3)
+        places = (np.arange(steps) + 0.5) / steps * last
+        heights = np.nan_to_num(skills_at(np.array([curve]), places[None])[0])
+        best = np.maximum.accumulate(np.maximum(heights, 0.0)[::-1])
+        assert hypervolume(curve) == pytest.approx(last * best.mean(), abs=2e-3)
+
+
+def test_curves_are_measured_many_at_a_time() -> None:
+    source = random.Random(1)
+    curves = [
+        [BEFORE, *(Point(source.random(), source.random()) for _ in range(4)), AFTER] for _ in range(5)
+    ]
+    assert hypervolumes(np.array(curves)) == pytest.approx([hypervolume(curve) for curve in curves])
+    heights = skills_at(np.array(curves), np.full((5, 1), 0.5))
+    assert heights[:, 0] == pytest.approx([skill_at(curve, 0.5) for curve in curves])
+
+
+def test_points_at_other_means_lie_on_the_lines_between_neighbours() -> None:
+    weights = mixing(np.array([0.0, 0.5, 1.0]), np.array([0.5, 0.6, 1.2]))
+    assert weights == pytest.approx(np.array([[0, 1, 0], [0, 0.8, 0.2], [0, 0, 1]]))
 
 
 def test_a_point_on_the_curve_adds_nothing() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations, pairwise
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from ama.core.errors import UserError
+from ama.core.front_area import Array, hypervolumes, skills_at
 
 
 class Point(NamedTuple):
@@ -51,15 +54,8 @@ def skill_at(curve: Sequence[Point], reward: float) -> float | None:
     Returns:
         The skill, None where the curve does not reach the reward.
     """
-    found = []
-    for pair in pairwise(curve):
-        low, high = sorted(pair)
-        if low.reward <= reward <= high.reward:
-            width = high.reward - low.reward
-            share = (reward - low.reward) / width if width else 1.0
-            # Of two points of one reward, the higher comes last.
-            found.append(low.skill + share * (high.skill - low.skill))
-    return max(found, default=None)
+    skill = float(skills_at(_array(curve), np.array([[reward]], dtype=np.float64))[0, 0])
+    return None if math.isnan(skill) else skill
 
 
 def hypervolume(curve: Sequence[Point]) -> float:
@@ -74,41 +70,11 @@ def hypervolume(curve: Sequence[Point]) -> float:
     Returns:
         The area, 0 or more; the straight line between the parents has 0.5.
     """
-    edges = _edges(curve)
-    # Between two edges the front is one straight line: the middle gives its area.
-    areas = ((right - left) * _front_at(curve, (left + right) / 2) for left, right in pairwise(edges))
-    return sum(areas)
+    return float(hypervolumes(_array(curve))[0])
 
 
-def _edges(curve: Sequence[Point]) -> list[float]:
-    """Return every reward, from 0 on, at which the front may turn."""
-    segments = list(pairwise(curve))
-    found = {0.0, *(point.reward for point in curve)}
-    for one, other in segments:
-        found.update(_at_level(one, other, point.skill) for point in curve if one.skill != other.skill)
-    for first, second in combinations(segments, 2):
-        found.update(_crossing(*first, *second))
-    last = max(point.reward for point in curve)
-    return sorted(edge for edge in found if 0.0 <= edge <= last)
-
-
-def _at_level(one: Point, other: Point, skill: float) -> float:
-    """Return the reward at which the line through two points has a skill."""
-    return one.reward + (skill - one.skill) / (other.skill - one.skill) * (other.reward - one.reward)
-
-
-def _crossing(a: Point, b: Point, c: Point, d: Point) -> Iterator[float]:
-    """Yield the reward at which the line through a and b crosses that through c and d, if it does."""
-    x, y, u, v = b.reward - a.reward, b.skill - a.skill, d.reward - c.reward, d.skill - c.skill
-    if turn := x * v - y * u:
-        yield a.reward + x * ((c.reward - a.reward) * v - (c.skill - a.skill) * u) / turn
-
-
-def _front_at(curve: Sequence[Point], reward: float) -> float:
-    """Return the best skill at this reward or more, 0 or more."""
-    here = skill_at(curve, reward)
-    beyond = [point.skill for point in curve if point.reward >= reward]
-    return max([0.0, *beyond, *([] if here is None else [here])])
+def _array(curve: Sequence[Point]) -> Array:
+    return np.array([curve], dtype=np.float64)
 
 
 def recommended(points: Sequence[Point], before: Point, after: Point, loss: float) -> int | None:

@@ -10,10 +10,8 @@ from ama.checkpoint.plan import MergePlan
 from ama.core.errors import UserError
 from ama.core.schedule import Scope
 from ama.core.sites import Part, Site
-from ama.core.split_tag import parse_ratio
 from ama.evaluation.in_place import InPlace
 from ama.evaluation.subject import (
-    Given,
     Loader,
     Subject,
     average_subject,
@@ -22,7 +20,7 @@ from ama.evaluation.subject import (
     plan_averages,
 )
 from ama.evaluation.sweep_record import SweepPoint
-from ama.masks.given_schedule import given_schedule
+from ama.masks.given_schedule import given_schedule, schedule_at
 
 Curve = tuple[str, tuple[str, ...]]
 """The name of a method, and its schedules in the order of the curve."""
@@ -73,7 +71,7 @@ def points_of(before: str, after: str, curves: Sequence[Curve], scope: Scope) ->
     """
     words = [(name, text) for name, schedules in curves for text in schedules]
     ends = [given_schedule("1", None, Scope.ALL), given_schedule("0", None, Scope.ALL)]
-    plans = plan_averages(before, after, [*ends, *(_given(text, scope) for _, text in words)])
+    plans = plan_averages(before, after, [*ends, *(schedule_at(text, scope) for _, text in words)])
     parents = [model_subject(source) for source in (before, after)]
     weights = InPlace(parents[0], parents[1])
     loads = (weights.before(), weights.after())
@@ -86,14 +84,6 @@ def points_of(before: str, after: str, curves: Sequence[Curve], scope: Scope) ->
         subject = average_subject(plan, name, weights.average(plan.schedule))
         points.append(_point(curve, text, plan, subject))
     return points
-
-
-def _given(text: str, scope: Scope) -> Given:
-    """Read `SCHEDULE` or `SCHEDULE@RATIO`."""
-    schedule, mark, ratio = text.rpartition("@")
-    if not mark:
-        return given_schedule(text, None, scope)
-    return given_schedule(schedule, parse_ratio(ratio, f"in --curve, {text}"), scope)
 
 
 def _loaded_by(parent: Subject, load: Loader) -> Subject:

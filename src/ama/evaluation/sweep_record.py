@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ama.core.errors import UserError
+from ama.core.schedule import Scope
 from ama.data.whole_file import write_whole
 from ama.evaluation.scores import Score
 
@@ -69,6 +70,7 @@ class Sweep:
         points: the parents, before first, then the averages, curve by curve in the order of the command.
         measures: what is measured of each.
         failures: why a number is missing, by the point's weights and the measure's name.
+        scope: which parameters are averaged; learned ratios have their own.
     """
 
     before: str
@@ -76,6 +78,7 @@ class Sweep:
     points: tuple[SweepPoint, ...]
     measures: tuple[SweepMeasure, ...]
     failures: Mapping[str, Mapping[str, str]]
+    scope: str = str(Scope.ALL)
 
     def rows(self, scores: Sequence[Score]) -> dict[tuple[str, str], Score]:
         """Return the rows that are there, by the point's weights and the measure's name.

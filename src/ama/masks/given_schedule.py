@@ -61,3 +61,19 @@ def given_schedule(text: str, alpha: float | None, scope: Scope) -> tuple[Schedu
         return Schedule(parse_ratio(text, "--schedule"), scope=scope), None
     except UserError as error:
         raise UserError(f"{error}, or a split tag, a .yaml file or mask_alphas.bin") from None
+
+
+def schedule_at(text: str, scope: Scope) -> tuple[Schedule, SiteCheck | None]:
+    """Read a schedule that may bring its alpha with it: `SCHEDULE` or `SCHEDULE@RATIO`.
+
+    Args:
+        text: as of `given_schedule`, followed by the ratio that it calls alpha.
+        scope: which parameters are averaged; a learned mask has its own.
+
+    Raises:
+        UserError: as `given_schedule`, or what follows the mark is no ratio.
+    """
+    schedule, mark, ratio = text.rpartition("@")
+    if not mark:
+        return given_schedule(text, None, scope)
+    return given_schedule(schedule, parse_ratio(ratio, text), scope)

@@ -5,6 +5,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from ama.checkpoint.ranks import Ranks
 from ama.console import Parser, heavy_imports, positive_int, track_bytes
@@ -64,13 +65,28 @@ def add_merge_options(parser: Parser) -> None:
     )
 
 
-def merge_command(parser: Parser, read: Callable[[Namespace, str], tuple[Schedule, SiteCheck | None]]) -> int:
+class Wanted(NamedTuple):
+    """What is to be merged.
+
+    Attributes:
+        before: the model before RLHF: folder or hub id.
+        after: the model after RLHF.
+        schedule: the ratios.
+        check: a check of the schedule's own, if there is one, that it fits before's parameters.
+    """
+
+    before: str
+    after: str
+    schedule: Schedule
+    check: SiteCheck | None
+
+
+def merge_command(parser: Parser, read: Callable[[Namespace, str], Wanted]) -> int:
     """Read the command line and merge, together with the other ranks.
 
     Args:
-        parser: has the options of `add_inputs`, `add_merge_options` and `--out`.
-        read: returns from the options and the output's name the schedule, and a check of its own, if there
-            is one, that it fits before's parameters.
+        parser: has the options of `add_merge_options` and `--out`.
+        read: returns from the options and the output's name what is to be merged.
 
     Returns:
         The exit status.
@@ -83,8 +99,8 @@ def merge_command(parser: Parser, read: Callable[[Namespace, str], tuple[Schedul
         with ranks.together():
             arguments = parser.parse_args()
             out = Path(os.path.expanduser(arguments.out))
-            schedule, check = read(arguments, out.name)
-        _merge(arguments, schedule, check, out, ranks)
+            wanted = read(arguments, out.name)
+        _merge(arguments, wanted, out, ranks)
     except UserError:
         if ranks.rank == 0:
             raise
@@ -92,9 +108,7 @@ def merge_command(parser: Parser, read: Callable[[Namespace, str], tuple[Schedul
     return 0
 
 
-def _merge(
-    arguments: Namespace, schedule: Schedule, check: SiteCheck | None, out: Path, ranks: Ranks
-) -> None:
+def _merge(arguments: Namespace, wanted: Wanted, out: Path, ranks: Ranks) -> None:
     # Imported here: torch takes seconds to load, which --help and a malformed schedule need not wait for.
     with heavy_imports():
         import torch
@@ -111,12 +125,12 @@ def _merge(
             arguments.before_revision or arguments.revision,
             arguments.after_revision or arguments.revision,
         )
-        before, after = open_pair(arguments.before, arguments.after, revisions)
-        if check:
+        before, after = open_pair(wanted.before, wanted.after, revisions)
+        if wanted.check:
             shapes = {name: tensor.shape for name, tensor in before.tensors.items()}
-            check(find_sites(shapes, before.num_layers).values())
+            wanted.check(find_sites(shapes, before.num_layers).values())
         dtype = getattr(torch, arguments.dtype) if arguments.dtype else None
-        plan = plan_merge(before, after, schedule, dtype, VocabularyMismatch(arguments.vocab_mismatch))
+        plan = plan_merge(before, after, wanted.schedule, dtype, VocabularyMismatch(arguments.vocab_mismatch))
     if ranks.rank == 0:
         _say(plan.notes)
     if arguments.dry_run:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ama.evaluation.scores import Score, number_text
+from ama.report.markdown import markdown_row
 
 # What the paper reports of a group; of the other groups every metric is shown.
 _HEADLINES = {
@@ -87,23 +88,23 @@ def print_markdown(tables: Sequence[GroupTable]) -> None:
         averaged = table.group == _AVERAGED and len(table.columns) > 1
         names = [f"{task} {metric} {_counts(table, (task, metric))}" for task, metric in table.columns]
         header = ["model", "schedule", *names, *(["mean"] if averaged else [])]
-        lines = [f"## {table.group}", "", _line(header), _line(["---"] * 2 + ["---:"] * (len(header) - 2))]
+        lines = [
+            f"## {table.group}",
+            "",
+            markdown_row(header),
+            markdown_row(["---"] * 2 + ["---:"] * (len(header) - 2)),
+        ]
         for model in table.models:
             cells = [_cell(table.scores.get((model, column))) for column in table.columns]
             mean = table.mean(model) if averaged else None
             cells += ["" if mean is None else number_text(*mean)] if averaged else []
-            lines.append(_line([*model, *cells]))
+            lines.append(markdown_row([*model, *cells]))
         notes = [note for column in table.columns for note in _differences(table, column)]
         sys.stdout.write("\n".join([*lines, "", *(f"{note}\n" for note in notes)]) + "\n")
 
 
 def _cell(score: Score | None) -> str:
     return "" if score is None else number_text(score.value, score.stderr)
-
-
-def _line(cells: Sequence[str]) -> str:
-    # A split tag has bars of its own.
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _counts(table: GroupTable, column: Column) -> str:

@@ -1,0 +1,85 @@
+"""Curves of reward and skill as arrays, many at a time: height at a reward, area, points between points."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def skills_at(curves: Array, rewards: Array) -> Array:
+    """Return the best skill that each curve reaches at its rewards, on the lines between neighbouring points.
+
+    Args:
+        curves: reward and skill of the points in the order of their ratios, shape (curves, points, 2); they
+            may bend back.
+        rewards: where, shape (curves, places).
+
+    Returns:
+        Shape (curves, places), NaN where the curve does not reach the reward.
+    """
+    start, end = curves[:, None, :-1], curves[:, None, 1:]
+    swap = (start[..., 0] > end[..., 0]) | ((start[..., 0] == end[..., 0]) & (start[..., 1] > end[..., 1]))
+    low, high = (np.where(swap[..., None], *pair) for pair in ((end, start), (start, end)))
+    place, width = rewards[..., None], high[..., 0] - low[..., 0]
+    # Of two points of one reward, the higher comes last.
+    share = np.where(width > 0, (place - low[..., 0]) / np.where(width > 0, width, 1.0), 1.0)
+    skills = low[..., 1] + share * (high[..., 1] - low[..., 1])
+    reached = (low[..., 0] <= place) & (place <= high[..., 0])
+    best = np.where(reached, skills, -np.inf).max(axis=-1)
+    return np.where(np.isneginf(best), np.nan, best)
+
+
+def hypervolumes(curves: Array) -> Array:
+    """Return the area that each curve dominates above and to the right of (0, 0); see `front.hypervolume`.
+
+    Args:
+        curves: finite, shape (curves, points, 2) with two points or more, as in `skills_at`.
+
+    Returns:
+        Shape (curves,).
+    """
+    edges = _edges(curves)
+    # Between two edges the front is one straight line: the middle gives its area.
+    middles = (edges[:, 1:] + edges[:, :-1]) / 2
+    beyond = curves[:, None, :, 0] >= middles[..., None]
+    corners = np.where(beyond, curves[:, None, :, 1], 0.0).max(axis=-1)
+    heights = np.fmax(np.maximum(corners, 0.0), skills_at(curves, middles))
+    return np.asarray((np.diff(edges) * heights).sum(axis=1))
+
+
+def _edges(curves: Array) -> Array:
+    """Return every reward from 0 to the curve's last at which the front may turn, in order."""
+    rewards, skills = curves[..., 0], curves[..., 1]
+    step = np.diff(curves, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Where a line between neighbours has the skill of a point.
+        shares = (skills[:, None] - skills[:, :-1, None]) / step[..., 1, None]
+        levels = rewards[:, :-1, None] + shares * step[..., 0, None]
+        # Where it crosses another.
+        first, second = np.triu_indices(step.shape[1], 1)
+        gap = curves[:, second] - curves[:, first]
+        turn = _cross(step[:, first], step[:, second])
+        crossings = rewards[:, first] + step[:, first, 0] * _cross(gap, step[:, second]) / turn
+    count = len(curves)
+    found = np.concatenate([np.zeros((count, 1)), rewards, levels.reshape(count, -1), crossings], axis=1)
+    inside = np.isfinite(found) & (found >= 0) & (found <= rewards.max(axis=1, keepdims=True))
+    return np.sort(np.where(inside, found, 0.0), axis=1)
+
+
+def _cross(one: Array, other: Array) -> Array:
+    return np.asarray(one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0])
+
+
+def mixing(means: Array, wanted: Array) -> Array:
+    """Return which mix of a curve's points lies at other mean ratios, on the lines between neighbours.
+
+    Args:
+        means: of the points, increasing, shape (points,).
+        wanted: mean ratios, shape (places,); one outside takes the nearest end.
+
+    Returns:
+        Shape (places, points); rows sum to 1.
+    """
+    return np.stack([np.interp(wanted, means, unit) for unit in np.eye(len(means))], axis=1)

@@ -1,0 +1,55 @@
+"""Write the checkpoint that a sweep recommends."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from ama.console import Parser, run
+from ama.core.errors import UserError
+from ama.core.schedule import Scope
+from ama.masks.given_schedule import schedule_at
+from ama.merging.command import Wanted, add_merge_options, merge_command
+
+_DESCRIPTION = """\
+Writes the average of most skill among those that lose no more than a share of the reward that RLHF gained, as
+the report of the sweep recommends it. No score is measured, no model is run.
+
+Example: python -m ama.merge_recommended output/front --out output/recommended --most_loss 0.05"""
+
+
+def main() -> int:
+    """Read the command line, look up the schedule, and merge."""
+    return merge_command(_parser(), _wanted)
+
+
+def _parser() -> Parser:
+    from ama.report.front_options import add_most_loss
+
+    parser = Parser("merge_recommended", _DESCRIPTION)
+    parser.add_argument("sweep", type=Path, metavar="SWEEP_DIR", help="--out of ama.pareto")
+    add_most_loss(parser)
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+    add_merge_options(parser)
+    return parser
+
+
+def _wanted(arguments: Namespace, save_name: str) -> Wanted:
+    from ama.evaluation.sweep_record import read_sweep
+    from ama.report.front_model import AFTER, BEFORE, FrontSettings
+    from ama.report.front_report import read_front
+
+    front = read_front([arguments.sweep], FrontSettings(arguments.most_loss))
+    if not front.choices:
+        raise UserError(f"{arguments.sweep} recommends nothing: {front.no_tax}")
+    place = front.choices[0].point
+    schedule = front.points[place].schedule
+    if place in (BEFORE, AFTER):
+        raise UserError(
+            f"{arguments.sweep} recommends the model {schedule} RLHF itself: allow a larger --most_loss, or "
+            "sweep over more averages"
+        )
+    sweep = read_sweep(arguments.sweep)
+    return Wanted(sweep.before, sweep.after, *schedule_at(schedule, Scope(sweep.scope)))
+
+
+if __name__ == "__main__":
+    run(main)
