@@ -75,8 +75,8 @@ stage() {
     printf '== %s is done: %s\n' "$name" "$result"
     return
   fi
-  # Scores grow by what is missing; all else appears when it is whole, and belongs to the settings that it was made with.
-  if [[ -e "$result" && "$result" != *.jsonl && "$result" != "$record" ]]; then
+  # Scores and reports grow by what is missing; all else appears when it is whole, and belongs to its settings.
+  if [[ -e "$result" && "$result" != *.jsonl && "$result" != *.html && "$result" != "$record" ]]; then
     [[ ! -f "$record" ]] ||
       die "${result} was made with other settings, which ${record} tells: choose another output, or remove both"
     printf '== %s is there already: %s\n' "$name" "$result"
@@ -256,7 +256,7 @@ front() {
   [[ " $other_evaluations " != *" wmt "* ]] || tasks+=" wmt14-fr-en"
   [[ " $other_evaluations " != *" drop "* ]] || drop=true
   [[ -z "$pairrm_path" ]] || references="${data_dir}/alpaca_eval/alpaca_eval.json"
-  stage "front_$1" "${folder}/scores.jsonl" model_path0="$2" model_path1="$3" output_dir="$folder" ratios="$ratios" \
+  stage "front_$1" "${folder}/report.html" model_path0="$2" model_path1="$3" output_dir="$folder" ratios="$ratios" \
     part_wise="$part_wise" masks="$4" tasks="$tasks" drop="$drop" eval_data="${data_dir}/eval" \
     reward_model_path="$reward_path" dataset_path="${data_dir}/hh_rlhf/rlhf/rlhf_eval" \
     max_new_tokens="$eval_new_tokens" pairrm_path="$pairrm_path" references="$references" reference_name="$reference_name" \

@@ -21,6 +21,7 @@ def _averages(name: str) -> set[str]:
 
 
 def _check_front(folder: Path, tasks: set[str]) -> None:
+    assert (folder / "report.html").is_file()
     rows = read_scores(folder / "scores.jsonl")
     assert {row.task for row in rows} == tasks
     # Two parents, one plain and one part-wise average, one by learned ratios.

@@ -24,7 +24,7 @@ while (($#)); do
         echo >"$2"
       else
         mkdir -p "$2"/iteration_0{1,4}/model
-        touch "$2"/{manifest.json,mask_alphas.bin,scores.jsonl} "$2"/iteration_0{1,4}/collected.json
+        touch "$2"/{manifest.json,report.html,mask_alphas.bin,scores.jsonl} "$2"/iteration_0{1,4}/collected.json
       fi
       ;;
     --scores) mkdir -p "$(dirname "$2")" && touch "$2" ;;
