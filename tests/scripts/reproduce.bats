@@ -16,7 +16,7 @@ setup() {
 [[ "$*" == *"import ama"* ]] && exit
 [[ "$2" == ama.plan_experiment ]] && exec "$real_python" "$@"
 record "$*"
-case "$2" in ama.prepare_hh_rlhf | ama.prepare_smollm2) set -- --out "${@:3:1}" ;; esac
+case "$2" in ama.prepare_hh_rlhf | ama.prepare_alpaca_eval | ama.prepare_smollm2) set -- --out "${@:3:1}" ;; esac
 while (($#)); do
   case "$1" in
     --out | --output_dir)
@@ -164,6 +164,17 @@ ama.evaluate_reward ama.pareto ama.show_scores"
   : >"$calls"
   bash "${recipes}/smollm2_135m.sh"
   [ "$(cat "$calls")" = "-m ama.show_scores output/smollm2_135m/scores/scores.jsonl" ]
+}
+
+@test "mistral_7b.sh: checkpoints are fetched once, those of a folder not at all" {
+  mkdir -p models/sft
+  num_gpus=1 mask_means=0.2 before=models/sft bash "${recipes}/mistral_7b.sh"
+  [ "$(grep -c '^hf$' "$calls")" -eq 1 ]
+  grep -F "download HuggingFaceH4/zephyr-7b-beta --local-dir output/mistral_7b/models/zephyr-7b-beta" "$calls"
+  grep -F -- "--before models/sft --after output/mistral_7b/models/zephyr-7b-beta --alpha 0.2" "$calls"
+  : >"$calls"
+  num_gpus=1 mask_means=0.2 before=models/sft bash "${recipes}/mistral_7b.sh"
+  [ "$(cat "$calls")" = "-m ama.show_scores output/mistral_7b/scores/scores.jsonl" ]
 }
 
 @test "a result of other settings is an error, scores grow by what is missing, a result without a record is taken" {
