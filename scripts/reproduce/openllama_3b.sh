@@ -58,7 +58,7 @@ source "${repo_root}/scripts/lib/reproduce.sh"
 : "${alpha:=0.2}"
 : "${ratios:=0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9}"
 # TAG@ALPHA, the head and the final norm take ALPHA: the input, middle or output third alone, and the paper's patterns.
-: "${part_wise:=split|7#15|0.4|0|0@0 split|7#15|0|0.4|0@0 split|7#15|0|0|0.4@0.4 split|7#15|0.3|0.3|0.2@0.3 split|7#15|0.3|0.2|0.2@0.3}"
+: "${part_wise=split|7#15|0.4|0|0@0 split|7#15|0|0.4|0@0 split|7#15|0|0|0.4@0.4 split|7#15|0.3|0.3|0.2@0.3 split|7#15|0.3|0.2|0.2@0.3}"
 # Means of learned ratios, the first of which is alpha's; and the learning rates of the ratios.
 : "${mask_means:=0.2 0.1 0.3 0.4 0.5 0.6}"
 : "${mask_lr_raft:=2e-5}"
@@ -77,7 +77,7 @@ source "${repo_root}/scripts/lib/reproduce.sh"
 # The number has to divide every batch above. DeepSpeed hostfile for several machines; ZeRO stage, empty for none.
 : "${num_gpus:=4}"
 : "${hostfile:=}"
-: "${zero_stage:=3}"
+: "${zero_stage=3}"
 : "${mask_zero_stage:=}"
 # Further arguments of SFT, reward model and DPO; of RAFT, PPO and the ratios.
 : "${train_arguments:=--bf16 --gradient_checkpointing --micro_batch 1}"

@@ -46,7 +46,7 @@ source "${repo_root}/scripts/lib/reproduce.sh"
 # merged = ratio * before + (1 - ratio) * after, as in openllama_3b.sh; 30 layers.
 : "${alpha:=0.2}"
 : "${ratios:=0.2 0.4 0.6 0.8}"
-: "${part_wise:=split|9#19|0.4|0|0@0 split|9#19|0|0.4|0@0 split|9#19|0|0|0.4@0.4}"
+: "${part_wise=split|9#19|0.4|0|0@0 split|9#19|0|0.4|0@0 split|9#19|0|0|0.4@0.4}"
 : "${mask_means:=0.2 0.4}"
 # The released rates of 2e-5 and 4e-5 hardly move ratios in so few steps.
 : "${mask_lr_raft:=5e-3}"

@@ -23,7 +23,8 @@ def _averages(name: str) -> set[str]:
 def _check_front(folder: Path, tasks: set[str]) -> None:
     assert (folder / "report.html").is_file()
     rows = read_scores(folder / "scores.jsonl")
-    assert {row.task for row in rows} == tasks
+    # A sweep names its prompts by their folder.
+    assert {row.task for row in rows} == {"rlhf_eval" if task == "hh_rlhf" else task for task in tasks}
     # Two parents, one plain and one part-wise average, one by learned ratios.
     assert len({row.settings["weights"] for row in rows}) == 5
 
@@ -35,7 +36,7 @@ def test_openllama_3b_with_ppo(tmp_path: Path) -> None:
     text = {"text": "###Human: Count to three.###Assistant: One, two, three."}
     (home / "general.json").write_text(json.dumps({"type": "text_only", "instances": [text] * 8}))
     settings = {"base_model": "models/base", "general_data": "general.json", "methods": "ppo"}
-    settings |= {"other_evaluations": ""}
+    settings |= {"other_evaluations": "squad wmt"}
 
     done = run_recipe(home, "openllama_3b", **settings)
     assert done.returncode == 0, done.stderr
@@ -43,9 +44,9 @@ def test_openllama_3b_with_ppo(tmp_path: Path) -> None:
     output = home / "output" / "openllama_3b"
     assert json.loads((output / "before" / "training.json").read_text())
     names = {"before", "ppo", *_averages("ppo")}
-    wanted = {(task, name) for task in ("piqa", "hh_rlhf") for name in names}
-    assert _scores(output / "scores" / "scores.jsonl") == wanted
-    _check_front(output / "front_ppo", {"piqa", "hh_rlhf"})
+    tasks = {"piqa", "hh_rlhf", "squadv2", "wmt14-fr-en"}
+    assert _scores(output / "scores" / "scores.jsonl") == {(task, name) for task in tasks for name in names}
+    _check_front(output / "front_ppo", tasks)
     assert (output / "logs" / "ppo.log").is_file()
 
     again = run_recipe(home, "openllama_3b", **settings)
@@ -60,7 +61,7 @@ def test_openllama_3b_with_ppo(tmp_path: Path) -> None:
 def test_smollm2_135m_with_raft_and_dpo(tmp_path: Path) -> None:
     home = make_home(tmp_path)
     make_llama_of_bytes(home / "models" / "base", 1)
-    settings = {"base_model": "models/base", "methods": "raft dpo", "other_evaluations": "squad"}
+    settings = {"base_model": "models/base", "methods": "raft dpo", "other_evaluations": ""}
 
     done = run_recipe(home, "smollm2_135m", **settings)
     assert done.returncode == 0, done.stderr
@@ -68,7 +69,7 @@ def test_smollm2_135m_with_raft_and_dpo(tmp_path: Path) -> None:
     output = home / "output" / "smollm2_135m"
     assert (output / "raft" / "iteration_01" / "collected.json").is_file()
     names = {"before", "model", "dpo", *_averages("raft"), *_averages("dpo")}
-    tasks = {"piqa", "hh_rlhf", "squadv2"}
+    tasks = {"piqa", "hh_rlhf"}
     assert _scores(output / "scores" / "scores.jsonl") == {(task, name) for task in tasks for name in names}
     for method in ("raft", "dpo"):
         _check_front(output / f"front_{method}", tasks)
@@ -82,13 +83,13 @@ def test_mistral_7b_with_pairrm(tmp_path: Path) -> None:
         make_mistral_of_bytes(home / "models" / name, seed)
     save_pairrms(home / "models")
     settings = {"before": "models/sft", "after": "models/zephyr", "pairrm_path": "models/PairRM-hf"}
-    settings |= {"other_evaluations": "wmt drop"}
+    settings |= {"other_evaluations": "drop"}
 
     done = run_recipe(home, "mistral_7b", **settings)
     assert done.returncode == 0, done.stderr
 
     output = home / "output" / "mistral_7b"
     names = {"sft", "zephyr", *_averages("zephyr")}
-    tasks = {"piqa", "wmt14-fr-en", "drop_gen", "alpaca_eval"}
+    tasks = {"piqa", "drop_gen", "alpaca_eval"}
     assert _scores(output / "scores" / "scores.jsonl") == {(task, name) for task in tasks for name in names}
     _check_front(output / "front_zephyr", tasks)
