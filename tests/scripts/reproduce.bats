@@ -118,6 +118,15 @@ eval_pairrm front_zephyr" ]
   run ! grep -E 'deepspeed|torchrun|hf download' <<<"$output"
 }
 
+@test "what is set empty is left out" {
+  export general_data='' methods=raft zero_stage='' part_wise='' other_evaluations='' mask_means=0.2
+  run bash "${recipes}/openllama_3b.sh" --dry_run
+  [ "$status" -eq 0 ]
+  [ "$(names)" = "data_hh_rlhf data_eval fetch_base before reward_sft reward_model raft masks_raft_0.2 ma_raft ama_raft \
+eval_common_sense eval_reward front_raft" ]
+  run ! grep deepspeed <<<"$output"
+}
+
 @test "data sets from elsewhere, prepared in another way" {
   mkdir hh
   data_dir=d HH_RLHF_SOURCE=hh hh_arguments='--train_share 0.8' run bash "${recipes}/smollm2_135m.sh" --dry_run
