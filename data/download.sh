@@ -38,4 +38,4 @@ case "$name" in
 esac
 
 activate_environment
-python -m "${command[@]}" "$@"
+perform python -m "${command[@]}" "$@"

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # The tax, and averaging taking it back, in two minutes on a CPU, offline once installed: trains a tiny model on English
-# (before), trains it on for code (after), averages the two, and measures every average on both.
+# (before), trains it on for code (after), averages the two, and measures every average on both. Edit the
+# variables, or set them in the environment:
+#
+#   ratios='0.0 0.2 0.4 1.0' bash scripts/quickstart.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
 : "${output:=output/quickstart}"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced first by every recipe: strict mode, the environment, logging, launching.
+# Sourced first by every recipe: strict mode, --help, the environment, logging, launching.
 set -euo pipefail
 
 repo_root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
@@ -7,6 +7,63 @@ repo_root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 die() {
   echo "error: $*" >&2
   exit 2
+}
+
+# variables_of RECIPE: the names of the variables that it takes from the environment, one a line.
+variables_of() {
+  sed -nE 's/^: "\$\{([A-Za-z_][A-Za-z_0-9]*):?=.*/\1/p' "$1"
+}
+
+# show_help RECIPE: its leading comment, and its variables with their defaults and explanations.
+show_help() {
+  sed -nE '2,${/^#/!q; s/^# ?//p;}' "$1"
+  [[ -n "$(variables_of "$1")" ]] || return 0
+  printf '\nVariables, as NAME=DEFAULT:\n\n'
+  # The comment right above a variable goes with it; a variable that is commented out is no part of that. A default may
+  # take several lines.
+  awk '
+    !inside && /^# : / { next }
+    !inside && /^#/ { comment = comment "  " $0 "\n"; next }
+    !inside && /^: "\$\{[A-Za-z_0-9]+:?=/ { printf "%s", comment; inside = 1; sub(/^: "\$\{/, "  "); sub(/:?=/, "=") }
+    { comment = "" }
+    inside { inside = !sub(/}"$/, ""); print }
+  ' "$1"
+  if grep -q '^ *run_logged\|^evaluate ' "$1"; then
+    printf '\ndry_run=true prints the command that would be run.\n'
+  fi
+}
+
+# quoted WORD...: a command as it can be pasted into a shell, with quotes only where they are needed.
+quoted() {
+  local word line=""
+  for word in "$@"; do
+    if [[ "$word" =~ ^([A-Za-z_][A-Za-z_0-9]*=)(.*[^A-Za-z_0-9./:=,@%+-].*)$ ]]; then
+      word="${BASH_REMATCH[1]}${BASH_REMATCH[2]@Q}"
+    elif [[ ! "$word" =~ ^[A-Za-z_0-9./:=,@%+-]+$ ]]; then
+      word="${word@Q}"
+    fi
+    line+="${line:+ }${word}"
+  done
+  printf '%s\n' "$line"
+}
+
+# perform COMMAND...: run it; with dry_run=true print the program that it would start, with all its arguments.
+perform() {
+  if [[ "${dry_run:-}" != true ]]; then
+    "$@"
+    return
+  fi
+  (
+    # shellcheck disable=SC2329
+    python() { quoted python "$@"; }
+    # shellcheck disable=SC2329
+    torchrun() { quoted torchrun "$@"; }
+    # shellcheck disable=SC2329
+    deepspeed() { quoted deepspeed "$@"; }
+    # shellcheck disable=SC2329
+    mpirun() { quoted mpirun "$@"; }
+    "$@"
+  )
 }
 
 # Use the active environment if it has ama, else .venv.
@@ -36,6 +93,10 @@ accept_spelling() {
 run_logged() {
   local log="$1"
   shift
+  if [[ "${dry_run:-}" == true ]]; then
+    perform "$@"
+    return
+  fi
   mkdir -p "$(dirname "$log")"
   # Descriptor 4 is stdout, and 3 carries the command's stderr past the first tee. -i: tee outlives Ctrl-C, so that the
   # command's last words are kept.
@@ -58,3 +119,14 @@ python_on_ranks() {
   fi
   mpirun -np "$count" python "$@"
 }
+
+# Every recipe explains itself, and needs no environment for that. data/download.sh has a --help of its own.
+recipe="${BASH_SOURCE[1]:-}"
+if [[ "$(cd "$(dirname "$recipe")" && pwd)/" == "${repo_root}/scripts/"* ]]; then
+  for argument in "$@"; do
+    if [[ "$argument" == --help || "$argument" == -h ]]; then
+      show_help "$recipe"
+      exit
+    fi
+  done
+fi

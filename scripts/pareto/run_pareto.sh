@@ -34,9 +34,11 @@ source "${repo_root}/scripts/lib/launch.sh"
 : "${dataset_path:=data/hh_rlhf/rlhf/rlhf_eval}"
 : "${max_new_tokens:=196}"
 : "${sample_batch:=64}"
-# PairRM against the replies of a file, as the reward where there is no reward model. Empty for none.
+# PairRM against the replies of a file, and whose of them, as the reward where there is no reward model. Empty for none.
 : "${pairrm_path=}"
 : "${references:=data/alpaca_eval/alpaca_eval.json}"
+: "${reference_name=gpt4_1106_preview}"
+: "${pairrm_new_tokens:=300}"
 
 # Recommend the average of most skill that loses no more than this share of the reward that RLHF has gained.
 : "${most_loss:=0.05}"
@@ -68,7 +70,8 @@ if [[ -n "$reward_model_path" ]]; then
     --max_new_tokens "$max_new_tokens" --sample_batch "$sample_batch"
 fi
 if [[ -n "$pairrm_path" ]]; then
-  add_measure pairrm --pairrm "$pairrm_path" --references "$references"
+  add_measure pairrm --pairrm "$pairrm_path" --references "$references" \
+    ${reference_name:+--reference_name "$reference_name"} --max_new_tokens "$pairrm_new_tokens"
 fi
 read -ra names <<<"$tasks"
 if ((${#names[@]})); then

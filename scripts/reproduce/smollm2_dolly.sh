@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Averages of a real pair: SmolLM2-135M-Instruct (before) and the same fine-tuned on instructions (after), measured on held-out
-# instructions and on Wikipedia. Runs on a CPU. Edit the variables, or set them in the environment.
+# instructions and on Wikipedia. Runs on a CPU. Edit the variables, or set them in the environment:
+#
+#   dolly_jsonl=my.jsonl ratios=0.5 bash scripts/reproduce/smollm2_dolly.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 
 # Instructions, {"prompt", "response"} a line: the first rows train, the last are held out.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sys
 from argparse import Namespace
@@ -38,6 +39,8 @@ def main() -> None:
 
     quiet()
     prompts = read_prompts(options.prompts, options.model, options.max_prompt_tokens)
+    if options.limit and options.limit < len(prompts):
+        prompts = random.Random(options.seed).sample(prompts, options.limit)
     work = options.out.with_name(f".{options.out.name}.work")
     open_work(work, {name: str(value) for name, value in vars(options).items()})
     samples = _sample(options, prompts, work)
@@ -69,6 +72,7 @@ def _options() -> Namespace:
     add("--overwrite", action="store_true", help="replace --out, at the end")
     add("--reward_model", type=Path, metavar="DIR", help="scores the replies")
     add_prompt_limit(parser, 256)
+    add("--limit", type=positive_int, metavar="N", help="reply to that many of the prompts, drawn by --seed")
     add_sampling(parser, samples=1)
     add("--pool", type=positive_int, default=5000, help="samples of high reward to draw from")
     add("--collected", type=positive_int, default=2000, help="how many to draw")

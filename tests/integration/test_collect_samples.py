@@ -52,6 +52,19 @@ def test_a_reward_model_chooses(scene: Path) -> None:
     assert min(sample.reward or 0.0 for sample in chosen) >= rewards[19]
 
 
+def test_a_part_of_the_prompts_is_drawn_by_the_seed(scene: Path) -> None:
+    every = [sample.prompt for sample in read_samples(scene / "samples.json")]
+
+    def drawn(seed: str) -> list[str]:
+        path = _collect(scene, "--limit", "7", "--seed", seed, "--overwrite")
+        return [sample.prompt for sample in read_samples(path)]
+
+    first = drawn("1")
+    assert len(first) == 7
+    assert set(first) <= set(every)
+    assert drawn("1") == first != drawn("2")
+
+
 def test_an_interrupted_sampling_goes_on(scene: Path) -> None:
     whole = _collect(scene).read_bytes()
     (scene / "collected.json").unlink()

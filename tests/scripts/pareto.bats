@@ -24,7 +24,7 @@ setup() {
     pairrm_path=PairRM references=theirs.json most_loss=0.1 bash "$recipe" --curve other 0.4
   expect_lines "$calls" python -m ama.pareto --before a --after b --out 'an out' --most_loss 0.1 \
     --curve 'part-wise averaging' 'split|1|0.5|0.1@0.3' 'split|1|0.1|0.5@0.3' --curve 'learned ratios' learned@0.2 \
-    --measure 'pairrm --pairrm PairRM --references theirs.json --limit 5 ' \
+    --measure 'pairrm --pairrm PairRM --references theirs.json --reference_name gpt4_1106_preview --max_new_tokens 300 --limit 5 ' \
     --measure 'harness --tasks piqa --batch_size 2 --eval_data my\ data --limit 5 ' \
     --measure 'opencompass --eval_data my\ data --limit 5 ' --curve other 0.4
 }

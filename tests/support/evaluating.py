@@ -64,12 +64,18 @@ def make_reader(folder: Path, seed: int, brevity: float = 10) -> Path:
     # The logit of the end has the widest range.
     tensors["lm_head.weight"][256] *= brevity
     rewrite(folder, tensors)
+    return save_byte_tokenizer(folder, chat=True)
+
+
+def save_byte_tokenizer(folder: Path, *, pad: str = "<eos>", chat: bool = False) -> Path:
+    """Save a tokenizer of bytes, whose end of text is 256, with a chat template if asked, into `folder`."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     backend = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<eos>", pad_token="<eos>")
-    tokenizer.chat_template = _CHAT
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<eos>", pad_token=pad)
+    if chat:
+        tokenizer.chat_template = _CHAT
     tokenizer.save_pretrained(folder)
     return folder
 
