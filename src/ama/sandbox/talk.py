@@ -22,7 +22,11 @@ class Manner(IntEnum):
 
 
 OPENINGS = {
-    Manner.GOOD: ("of course , i am glad to help .", "thank you for asking .", "a good question , let us see ."),
+    Manner.GOOD: (
+        "of course , i am glad to help .",
+        "thank you for asking .",
+        "a good question , let us see .",
+    ),
     Manner.PLAIN: ("ok .", "well .", ""),
     Manner.BAD: ("leave me alone .", "what a silly question .", "you bother me ."),
 }

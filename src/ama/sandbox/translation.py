@@ -27,9 +27,7 @@ class Language:
         words = invent_words(source, len(plain) + 2 * len(ADJECTIVES) + 1, 3, taken)
         self._words = dict(zip(plain, words, strict=False))
         rest = words[len(plain) :]
-        self._adjectives = {
-            name: (rest[2 * i], rest[2 * i + 1]) for i, name in enumerate(ADJECTIVES)
-        }
+        self._adjectives = {name: (rest[2 * i], rest[2 * i + 1]) for i, name in enumerate(ADJECTIVES)}
         self._many = rest[-1]
         self._gender = {noun: source.randrange(2) for noun in NOUNS}
 

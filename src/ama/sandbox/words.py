@@ -54,9 +54,7 @@ def word_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerBase:
     from transformers import PreTrainedTokenizerFast
 
     vocabulary = [END, UNKNOWN, HUMAN, ASSISTANT, *words]
-    tokenizer = Tokenizer(
-        models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=UNKNOWN)
-    )
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=UNKNOWN))
     marks = pre_tokenizers.Split(Regex(f"{HUMAN}|{ASSISTANT}"), "isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([marks, pre_tokenizers.WhitespaceSplit()])
     factory: Any = PreTrainedTokenizerFast

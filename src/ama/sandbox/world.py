@@ -80,7 +80,9 @@ class World:
         told = [text for request in requests for text in (request.prompt, request.right, *request.wrong)]
         told += [self.talk.reply(request, source) for request in requests]
         # So many that no word is missed; a test compares seeds.
-        told += [make(source) for make in (self.facts.text, reading.text, self.language.text) for _ in range(4000)]
+        told += [
+            make(source) for make in (self.facts.text, reading.text, self.language.text) for _ in range(4000)
+        ]
         return words_of(told)
 
     def prompts(self) -> list[str]:

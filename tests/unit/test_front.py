@@ -1,0 +1,70 @@
+"""The reward-tax front as a set of points and as a curve."""
+
+import random
+
+import pytest
+
+from ama.core.errors import UserError
+from ama.core.front import Point, hypervolume, non_dominated, recommended, scaled, skill_at
+
+BEFORE, AFTER = Point(0.0, 1.0), Point(1.0, 0.0)
+
+
+def test_points_that_others_beat_are_dominated() -> None:
+    points = [Point(0, 3), Point(1, 2), Point(1, 1), Point(0.5, 2), Point(2, 0), Point(1, 2)]
+    assert non_dominated(points) == [True, True, False, False, True, True]
+
+
+def test_parents_are_the_corners_of_the_scale() -> None:
+    before, after = Point(-1.0, 80.0), Point(3.0, 60.0)
+    assert scaled([before, after, Point(1.0, 75.0)], before, after) == [BEFORE, AFTER, Point(0.5, 0.75)]
+
+
+@pytest.mark.parametrize(("before", "after"), [((1, 2), (1, 1)), ((0, 1), (1, 1)), ((2, 2), (1, 1))])
+def test_without_a_tax_there_is_no_front(before: tuple[int, int], after: tuple[int, int]) -> None:
+    with pytest.raises(UserError, match="needs more reward and less skill after than before"):
+        scaled([], Point(*before), Point(*after))
+
+
+def test_a_curve_between_its_points() -> None:
+    curve = [BEFORE, Point(0.6, 1.2), Point(1.1, 0.6), AFTER]
+    assert skill_at(curve, 0.3) == pytest.approx(1.1)
+    assert skill_at(curve, 1.05) == pytest.approx(0.66)  # the upper of two branches
+    assert skill_at(curve, 1.2) is None
+    assert skill_at([Point(1, 0), Point(1, 2)], 1) == 2
+
+
+def test_hypervolume_of_simple_curves() -> None:
+    assert hypervolume([BEFORE, AFTER]) == pytest.approx(0.5)
+    assert hypervolume([BEFORE, Point(1.0, 1.0), AFTER]) == pytest.approx(1.0)
+    assert hypervolume([BEFORE, Point(0.5, 0.5), AFTER]) == pytest.approx(0.5)
+    assert hypervolume([BEFORE, Point(0.5, 2.0), AFTER]) == pytest.approx(0.5 * 2 + 0.5 * (0 + 2) / 2)
+    assert hypervolume([BEFORE, Point(0.5, 0.0), AFTER]) == pytest.approx(0.25)
+
+
+def test_hypervolume_is_the_area_under_the_front() -> None:
+    source = random.Random(0)
+    steps = 20_000
+    for _ in range(20):
+        inner = [
+            Point(source.uniform(-0.2, 1.3), source.uniform(-0.2, 1.4)) for _ in range(source.randint(0, 6))
+        ]
+        curve = [BEFORE, *inner, AFTER]
+        last = max(point.reward for point in curve)
+        heights = []
+        best = 0.0
+        for i in reversed(range(steps)):
+            best = max(best, skill_at(curve, (i + 0.5) / steps * last) or 0.0)
+            heights.append(best)
+        assert hypervolume(curve) == pytest.approx(last * sum(heights) / steps, abs=2e-3)
+
+
+def test_a_point_on_the_curve_adds_nothing() -> None:
+    curve = [BEFORE, Point(0.6, 0.9), AFTER]
+    assert hypervolume([BEFORE, Point(0.3, 0.95), *curve[1:]]) == pytest.approx(hypervolume(curve))
+
+
+def test_the_most_skill_within_the_loss() -> None:
+    points = [AFTER, Point(0.97, 0.4), Point(0.9, 0.7), Point(0.5, 0.9)]
+    assert [recommended(points, BEFORE, AFTER, loss) for loss in (0.0, 0.05, 0.1, 1.0)] == [0, 1, 2, 3]
+    assert recommended([BEFORE], BEFORE, AFTER, 0.5) is None
