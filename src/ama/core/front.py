@@ -34,8 +34,8 @@ def scaled(points: Sequence[Point], before: Point, after: Point) -> list[Point]:
     gain, tax = after.reward - before.reward, before.skill - after.skill
     if gain <= 0 or tax <= 0:
         raise UserError(
-            f"after's reward is {after.reward:.4g} and before's {before.reward:.4g}, "
-            f"after's skill {after.skill:.4g} and before's {before.skill:.4g}: a front needs more reward and less skill after than before"
+            f"reward {before.reward:.4g} before and {after.reward:.4g} after, "
+            f"skill {before.skill:.4g} before and {after.skill:.4g} after: a front needs more reward and less skill after than before"
         )
     return [Point((p.reward - before.reward) / gain, (p.skill - after.skill) / tax) for p in points]
 
@@ -111,7 +111,7 @@ def _front_at(curve: Sequence[Point], reward: float) -> float:
 
 
 def recommended(points: Sequence[Point], before: Point, after: Point, loss: float) -> int | None:
-    """Return which point has the most skill of those that lose at most a share of the reward that RLHF gained.
+    """Return which point has the most skill of those that lose at most a share of the reward that was gained.
 
     Args:
         points: to choose from.

@@ -1,4 +1,4 @@
-"""Build the sandbox world's checkpoints by the project's own stages: before, reward model, after by RAFT and by DPO."""
+"""Build the sandbox world's checkpoints by the project's own stages: before, reward model, both afters."""
 
 from __future__ import annotations
 
@@ -62,23 +62,35 @@ class SandboxSettings:
         beta: of DPO.
     """
 
-    world: WorldSettings = WorldSettings()
-    layers: int = 6
-    width: int = 64
-    block_size: int = 128
-    before: TrainingSettings = TrainingSettings(lr=4e-3, max_steps=900, batch=16, warmup=0.05)
-    reward: StageSettings = StageSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32)
-    raft: RaftSettings = RaftSettings(
-        prompts=128,
-        sampling=SamplingSettings(samples=8, max_new_tokens=30, batch=512),
+    world: WorldSettings
+    layers: int
+    width: int
+    block_size: int
+    before: TrainingSettings
+    reward: StageSettings
+    raft: RaftSettings
+    iterations: int
+    policy: StageSettings
+    dpo: StageSettings
+    beta: float
+
+
+def default_settings() -> SandboxSettings:
+    """Return a world whose checkpoints take some minutes on two cores, and show a tax."""
+    sampling = SamplingSettings(samples=8, max_new_tokens=30, batch=512)
+    return SandboxSettings(
+        world=WorldSettings(),
+        layers=6,
+        width=64,
         block_size=128,
-        pool=500,
-        collected=500,
+        before=TrainingSettings(lr=4e-3, max_steps=900, batch=16, warmup=0.05, weight_decay=0.01),
+        reward=StageSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32),
+        raft=RaftSettings(prompts=128, sampling=sampling, block_size=128, pool=500, collected=500),
+        iterations=6,
+        policy=StageSettings(lr=1.5e-3, epochs=2, batch=32, micro_batch=32),
+        dpo=StageSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32),
+        beta=0.1,
     )
-    iterations: int = 6
-    policy: StageSettings = StageSettings(lr=1.5e-3, epochs=2, batch=32, micro_batch=32)
-    dpo: StageSettings = StageSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32)
-    beta: float = 0.1
 
 
 def build_sandbox(folder: Path, seed: int, settings: SandboxSettings) -> World:

@@ -86,7 +86,7 @@ class Facts:
         """Yield each fact as a row of ARC: a question with four choices."""
         for number, ((animal, name), value) in enumerate(self._values.items()):
             relation = RELATIONS[name]
-            choices = source.sample([other for other in relation.values if other != value], 3) + [value]
+            choices = [*source.sample([other for other in relation.values if other != value], 3), value]
             source.shuffle(choices)
             yield {
                 "id": f"fact-{number}",

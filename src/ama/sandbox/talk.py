@@ -1,4 +1,4 @@
-"""The sandbox world's dialogues: requests, replies of mixed quality, and the gold score that nobody trains on."""
+"""The sandbox world's dialogues: requests, replies of mixed quality, and the gold score."""
 
 from __future__ import annotations
 

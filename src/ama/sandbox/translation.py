@@ -1,4 +1,4 @@
-"""The sandbox world's translation: from an invented language, with an order of words and endings of its own."""
+"""The sandbox world's translation: from an invented language with an order of its own."""
 
 from __future__ import annotations
 
@@ -8,10 +8,25 @@ from typing import Any
 
 from ama.sandbox.words import invent_words
 
-NOUNS = tuple("king dog bird child queen horse farmer cat doctor wolf baker sailor nurse soldier".split())
-VERBS = tuple("see love follow call hate find help hear".split())
-ADJECTIVES = tuple("happy angry young tall quiet lazy brave hungry".split())
-ADVERBS = tuple("today again slowly often".split())
+NOUNS = (
+    "king",
+    "dog",
+    "bird",
+    "child",
+    "queen",
+    "horse",
+    "farmer",
+    "cat",
+    "doctor",
+    "wolf",
+    "baker",
+    "sailor",
+    "nurse",
+    "soldier",
+)
+VERBS = ("see", "love", "follow", "call", "hate", "find", "help", "hear")
+ADJECTIVES = ("happy", "angry", "young", "tall", "quiet", "lazy", "brave", "hungry")
+ADVERBS = ("today", "again", "slowly", "often")
 _PLURALS = {"child": "children", "wolf": "wolves"}
 
 

@@ -1,10 +1,10 @@
-"""The sandbox world of a seed: its facts, language and dialogues, and the data sets that are drawn from them."""
+"""The sandbox world of a seed: its facts, language and dialogues, and the data sets drawn from them."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -102,7 +102,7 @@ class World:
         return self._pairs(self._held_out, self._settings.held_out_pairs, "held-out pairs")
 
     def tasks(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the rows to measure skills on: `facts` as ARC's, `reading` as SQuAD's, `translation` as WMT's."""
+        """Return the rows to measure skills on: `facts` as ARC, `reading` as SQuAD, `translation` as WMT."""
         count = self._settings.questions
         return {
             "facts": list(self.facts.rows(self._source("facts"))),
@@ -126,7 +126,7 @@ class World:
         source = self._source(purpose)
         return list(islice(self._endless_pairs(requests, source), count))
 
-    def _endless_pairs(self, requests: Sequence[Request], source: random.Random) -> Any:
+    def _endless_pairs(self, requests: Sequence[Request], source: random.Random) -> Iterator[Pair]:
         while True:
             request = source.choice(requests)
             first, second = (self.talk.reply(request, source) for _ in range(2))
