@@ -35,7 +35,8 @@ def scaled(points: Sequence[Point], before: Point, after: Point) -> list[Point]:
     if gain <= 0 or tax <= 0:
         raise UserError(
             f"reward {before.reward:.4g} before and {after.reward:.4g} after, "
-            f"skill {before.skill:.4g} before and {after.skill:.4g} after: a front needs more reward and less skill after than before"
+            f"skill {before.skill:.4g} before and {after.skill:.4g} after: "
+            "a front needs more reward and less skill after than before"
         )
     return [Point((p.reward - before.reward) / gain, (p.skill - after.skill) / tax) for p in points]
 
