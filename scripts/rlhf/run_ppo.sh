@@ -30,8 +30,9 @@ source "${repo_root}/scripts/lib/launch.sh"
 
 # Processes on a machine: GPUs, or shares of a CPU.
 : "${num_gpus:=1}"
-# Both stay empty for now: PPO does not run under DeepSpeed yet.
+# DeepSpeed hostfile for several machines; empty for this one.
 : "${hostfile:=}"
+# ZeRO stage to run under DeepSpeed on one machine too; with a hostfile it is 2 unless set.
 : "${zero_stage:=}"
 # What the run prints goes to this name with .log and .err added.
 : "${log_path:=output/logs/run_ppo}"

@@ -32,8 +32,8 @@ def main() -> None:
         )
     from ama.data.writing import write_samples
     from ama.models import quiet
-    from ama.rlhf.prompts import read_prompts
     from ama.rlhf.selection import collect
+    from ama.sampling.prompts import read_prompts
     from ama.training.resume import open_work
 
     quiet()
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _sample(options: Namespace, prompts: list[str], work: Path) -> list[Sample]:
-    from ama.rlhf.options import sampling_settings
+    from ama.sampling.options import sampling_settings
     from ama.sampling.rollout import replies_of, rollout
 
     settings = sampling_settings(options)
@@ -59,7 +59,7 @@ def _sample(options: Namespace, prompts: list[str], work: Path) -> list[Sample]:
 
 
 def _options() -> Namespace:
-    from ama.rlhf.options import add_sampling
+    from ama.sampling.options import add_prompt_limit, add_sampling
 
     parser = Parser("collect_samples", _DESCRIPTION)
     add = parser.add_argument
@@ -68,6 +68,7 @@ def _options() -> Namespace:
     add("--out", type=Path, required=True, metavar="FILE", help=".json to write")
     add("--overwrite", action="store_true", help="replace --out, at the end")
     add("--reward_model", type=Path, metavar="DIR", help="scores the replies")
+    add_prompt_limit(parser, 256)
     add_sampling(parser, samples=1)
     add("--pool", type=positive_int, default=5000, help="samples of high reward to draw from")
     add("--collected", type=positive_int, default=2000, help="how many to draw")

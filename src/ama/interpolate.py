@@ -7,8 +7,8 @@ from ama.console import Parser, run
 from ama.core.errors import UserError
 from ama.core.schedule import Schedule, Scope
 from ama.core.split_tag import check_tag, parse_ratio, split_tag_in
-from ama.merging.command import SiteCheck, add_inputs, add_merge_options, merge_command
-from ama.merging.learned import is_mask, learned_schedule
+from ama.masks.given_schedule import SiteCheck, is_mask, learned_schedule
+from ama.merging.command import add_inputs, add_merge_options, merge_command
 
 _DESCRIPTION = """\
 merged = ratio * before + (1 - ratio) * after, ratio in [0, 1]: 0 is the model after RLHF, 1 the one before.

@@ -5,8 +5,8 @@ from argparse import Namespace
 from ama.console import Parser, run
 from ama.core.schedule import Schedule
 from ama.core.split_tag import parse_ratio
-from ama.merging.command import SiteCheck, add_inputs, add_merge_options, merge_command
-from ama.merging.learned import learned_schedule
+from ama.masks.given_schedule import SiteCheck, learned_schedule
+from ama.merging.command import add_inputs, add_merge_options, merge_command
 
 _DESCRIPTION = """\
 merged = ratio * before + (1 - ratio) * after, by the learned ratios of mask_alphas.bin.

@@ -119,6 +119,7 @@ def _search(
     from ama.masks.measures import draw_prompts, loss_measure, reward_measure
     from ama.masks.search import JOURNAL_NAME, search
     from ama.sampling import SamplingSettings
+    from ama.sampling.journal import Journal
     from ama.training.progress import EvaluationLines
 
     device = arguments.device
@@ -136,7 +137,7 @@ def _search(
         measure,
         evaluations=options.evaluations,
         seed=options.seed,
-        journal=options.output_dir / JOURNAL_NAME,
+        journal=Journal(options.output_dir, JOURNAL_NAME),
         on_evaluation=EvaluationLines(options.evaluations, shown=arguments.process_index == 0),
     )
 
@@ -150,12 +151,13 @@ def _write(
 ) -> None:
     from ama.masks.search import JOURNAL_NAME
     from ama.report.masks import write_outcome
+    from ama.sampling.journal import Journal
     from ama.training.resume import NOTE_NAME
 
     write_outcome(outcome, settings, _facts(options, arguments, data), options.output_dir)
     for checkpoint in options.output_dir.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
-    (options.output_dir / JOURNAL_NAME).unlink(missing_ok=True)
+    Journal[float](options.output_dir, JOURNAL_NAME).remove()
     (options.output_dir / NOTE_NAME).unlink()
 
 

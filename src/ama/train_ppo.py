@@ -11,8 +11,8 @@ over the rollouts of a round.
 
 Example: python -m ama.train_ppo --model models/sft --reward_model models/reward \\
   --prompts data/hh_rlhf/rlhf/rlhf_prompt --out output/ppo
-The same command under torchrun shares the work. Unlike the other trainings, this one begins anew after a
-crash."""
+The same command under torchrun, accelerate launch or deepspeed shares the work; run again after a crash, it
+goes on at its last checkpoint, of which there is one every --save_steps rounds."""
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     from ama.models import check_target, quiet
     from ama.rlhf.ppo import train_ppo
     from ama.rlhf.ppo_settings import PpoSettings
-    from ama.rlhf.prompts import read_prompts
+    from ama.sampling.prompts import read_prompts
 
     check_target(options.out, overwrite=options.overwrite)
     ppo = PpoSettings(
@@ -44,13 +44,14 @@ def main() -> None:
 
 def _options() -> Namespace:
     from ama.rlhf.options import add_places, add_training
+    from ama.sampling.options import add_prompt_limit
 
     parser = Parser("train_ppo", _DESCRIPTION)
     add_places(parser, "model before RLHF", "folder for the model after RLHF")
     add = parser.add_argument
     add("--reward_model", type=Path, required=True, metavar="DIR", help="judges the replies")
     add("--prompts", type=Path, required=True, metavar="PATH", help="LMFlow JSON: file or folder")
-    add("--max_prompt_tokens", type=positive_int, default=256, help="leave longer prompts out")
+    add_prompt_limit(parser, 256)
     add("--rollouts", type=positive_int, default=512, help="replies in a round, over all processes")
     add("--rounds", type=positive_int, default=100, help="of sampling and training")
     add("--kl_coef", type=float, default=0.05, help="weight of the KL divergence from --model")
@@ -60,6 +61,7 @@ def _options() -> Namespace:
     add("--reward_baseline", type=float, default=0.0, help="subtracted from each reward")
     add("--missing_eos_penalty", type=float, help="subtracted where a reply does not end")
     add_training(parser, lr=1e-6, batch=32, epochs=2.0, micro_batch=None)
+    parser.set_defaults(save_steps=10)
     return parser.parse_args()
 
 

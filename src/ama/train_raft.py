@@ -32,8 +32,8 @@ def main() -> None:
     settings = _settings(options)
     from ama.models import load_reward_model, quiet
     from ama.rlhf.processes import join_processes
-    from ama.rlhf.prompts import read_prompts
     from ama.rlhf.raft import Places, run_raft
+    from ama.sampling.prompts import read_prompts
 
     quiet()
     prompts = read_prompts(options.prompts, options.model, options.max_prompt_tokens)
@@ -47,9 +47,9 @@ def main() -> None:
 
 def _settings(options: Namespace) -> RaftSettings:
     from ama.data.labelled_blocks import LossOn
-    from ama.rlhf.options import sampling_settings
     from ama.rlhf.raft import RaftSettings
     from ama.rlhf.selection import Keep, SelectionSettings
+    from ama.sampling.options import sampling_settings
 
     return RaftSettings(
         prompts=options.prompts_per_iteration,
@@ -69,7 +69,8 @@ def _settings(options: Namespace) -> RaftSettings:
 
 
 def _options() -> Namespace:
-    from ama.rlhf.options import add_remedies, add_sampling, add_training
+    from ama.rlhf.options import add_remedies, add_training
+    from ama.sampling.options import add_prompt_limit, add_sampling
 
     parser = Parser("train_raft", _DESCRIPTION)
     add = parser.add_argument
@@ -79,6 +80,7 @@ def _options() -> Namespace:
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     add("--iterations", type=positive_int, default=10, help="how many to run in all")
     add("--prompts_per_iteration", type=positive_int, default=2048, help="all if there are fewer")
+    add_prompt_limit(parser, 256)
     add_sampling(parser, samples=32)
     add(
         "--keep", choices=("best", "top_share"), default="best", help="best of each prompt, or of all samples"

@@ -61,3 +61,24 @@ def test_learned_ratios_come_near_the_best_of_the_grid(tmp_path: Path) -> None:
     gains = [float(gain) for gain in re.findall(r" (-?[\d.]+)% +\|$", printed, re.MULTILINE)]
     assert len(gains) == 4
     assert min(gains) >= 95
+
+
+@pytest.mark.slow
+def test_learned_ratios_are_measured_on_held_out_samples(tmp_path: Path) -> None:
+    save_scene(tmp_path)
+    models = ["--before", tmp_path / "before", "--after", tmp_path / "after", "--work", tmp_path / "work"]
+    data = ["--samples", tmp_path / "samples.json", "--held_out", tmp_path / "samples.json"]
+    sizes = ["--levels", "block3", "--means", "0.4", "--length", "16", "--block_size", "16"]
+    command = [sys.executable, BENCHMARKS / "held_out.py", *models, *data, *sizes]
+    command += ["--lr", "0.3", "--max_steps", "12", "--scale_lr_by_sharing", "false", "--reg_alpha", "0"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = re.findall(
+        r"^\| (text|response) +\| ([\d.]*) +\| (\w+) +\| ([\d.]+) +\| (\S*)", printed, re.MULTILINE
+    )
+    losses = {(tokens, name): float(loss) for tokens, _, name, loss, _ in rows}
+    assert losses.keys() == {
+        (t, n) for t in ("text", "response") for n in ("before", "after", "equal", "block3")
+    }
+    gain = next(float(gain) for tokens, _, name, _, gain in rows if (tokens, name) == ("text", "block3"))
+    assert gain == pytest.approx(losses["text", "equal"] - losses["text", "block3"], abs=2e-4)
+    assert gain > 0

@@ -134,12 +134,13 @@ def test_the_scores_are_shown_as_table_as_csv_and_as_plot(capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"--models": "missing"}, "missing: not a model folder (no config.json)"),
+        ({"--models": "missing"}, "no such folder: missing"),
+        ({"--models": "."}, ".: not a model folder (no config.json)"),
         ({"--data": "easy.txt"}, "argument --data: 'easy.txt' is not NAME=FILE"),
         ({"--data": "easy=missing.txt"}, "No such file or directory: missing.txt"),
         ({"--block_size": "9999"}, "fill no block of 9999"),
-        ({"--batch": "0"}, "--batch 0: must be 1 or more"),
-        ({"--max_blocks": "0"}, "--max_blocks 0: must be 1 or more"),
+        ({"--batch": "0"}, "--batch: '0' is no whole number above 0"),
+        ({"--max_blocks": "0"}, "--max_blocks: '0' is no whole number above 0"),
         ({"--scores": "easy.txt"}, "easy.txt: line 1: not JSON"),
     ],
 )

@@ -1,15 +1,14 @@
 """python -m ama.finetune: it learns, goes on after a crash as if nothing had been, and saves whole or not."""
 
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import pytest
 import torch
 from support.call import call, complaint
-from support.learning import OTHER, make_learner, write_text
-from support.tiny import load
-from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer
+from support.learning import OTHER, crash_at, make_learner, write_text
+from support.tiny import load, same
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ama.core.errors import UserError
 from ama.data import pack
@@ -35,11 +34,6 @@ def _loss(folder: Path, text: str) -> float:
     return measure_loss(AutoModelForCausalLM.from_pretrained(folder), blocks, 8).mean
 
 
-def _same(one: Path, other: Path) -> bool:
-    first, second = load(one), load(other)
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
 def test_the_loss_falls_and_the_result_loads(
     learner: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -57,20 +51,8 @@ def test_the_seed_decides(learner: Path, tmp_path: Path) -> None:
     first = _train(learner, tmp_path / "first", "--from_scratch", "--seed", "3")
     again = _train(learner, tmp_path / "again", "--from_scratch", "--seed", "3")
     other = _train(learner, tmp_path / "other", "--from_scratch", "--seed", "4")
-    assert _same(first, again)
-    assert not _same(first, other)
-
-
-def _crash_at(step: int) -> Any:
-    """Let the training stop as by a crash while it computes one step."""
-    compute = Trainer.training_step
-
-    def training_step(self: Trainer, *arguments: Any, **options: Any) -> torch.Tensor:
-        if self.state.global_step + 1 == step:
-            raise KeyboardInterrupt
-        return compute(self, *arguments, **options)
-
-    return patch.object(Trainer, "training_step", training_step)
+    assert same(first, again)
+    assert not same(first, other)
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
@@ -78,14 +60,14 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
 ) -> None:
     whole = _train(learner, tmp_path / "whole", "--save_steps", "3")
     out = tmp_path / "out"
-    with _crash_at(5), pytest.raises(KeyboardInterrupt):
+    with crash_at(5), pytest.raises(KeyboardInterrupt):
         _train(learner, out, "--save_steps", "3")
     assert not out.exists()
     work = tmp_path / "out.work"
     (work / "checkpoint-4").mkdir()  # cut short: it has no trainer_state.json
     _train(learner, out, "--save_steps", "3")
     assert "going on at step 3" in capsys.readouterr().err
-    assert _same(out, whole)
+    assert same(out, whole)
     assert not work.exists()
 
 
@@ -93,7 +75,7 @@ def test_an_unfinished_run_is_not_continued_with_other_settings(
     learner: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    with _crash_at(2), pytest.raises(KeyboardInterrupt):
+    with crash_at(2), pytest.raises(KeyboardInterrupt):
         _train(learner, out)
     capsys.readouterr()
     data = write_text(tmp_path)

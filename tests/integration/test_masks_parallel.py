@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from support.hosts import two_hosts
+from support.hosts import free_port, two_hosts
 from support.masking import optimize_arguments, save_scene
 
 pytestmark = pytest.mark.slow
@@ -22,24 +21,18 @@ LEVEL = ("--mask_level", "lblock3", "--lr", "0.05")
 STEPS = (*LEVEL, "--max_steps", "3")
 
 
-def _port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 def _torchrun() -> list[str]:
     return ["torchrun", "--standalone", "--nproc_per_node", "2", "-m", "ama.optimize_masks"]
 
 
 def _accelerate() -> list[str]:
     launch = ["accelerate", "launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", _port()]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", free_port()]
     return [*launch, "-m", "ama.optimize_masks"]
 
 
 def _deepspeed() -> list[str]:
-    launch = ["deepspeed", "--num_accelerators", "2", "--no_local_rank", "--master_port", _port()]
+    launch = ["deepspeed", "--num_accelerators", "2", "--no_local_rank", "--master_port", free_port()]
     return [*launch, "--module", "ama.optimize_masks"]
 
 

@@ -10,35 +10,17 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from support.masking import LAYERS, merge, save_scene
-from torch import nn
+from support.masking import LAYERS, MODULES, RAW, merge, released_mask, save_scene
 
 from ama import interpolate
 from ama.core.errors import UserError
 from ama.core.learned_ratios import normalized_ratios
 from ama.masks.artifact import read_mask
 
-MODULES = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj")
-MODULES += ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
-RAW = [nn.Parameter(torch.tensor(value)) for value in (-1.5, 0.25, -0.75)]
-
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_scene(tmp_path_factory.mktemp("scene"))
-
-
-def _released(layers: int = LAYERS) -> dict[str, Any]:
-    """Return what the released code writes for block3: one scalar in many modules, and once by block."""
-    named = {f"model.layers.{i}.{name}": RAW[min(i, 2)] for i in range(layers) for name in MODULES}
-    blocks = dict(enumerate(RAW))
-    return {
-        "mask_alphas": named,
-        "mask_bkp_alphas": blocks,
-        "init_val": 0.2,
-        "epsilon": 0.1,
-        "base_gammas": {},
-    }
 
 
 def _save(folder: Path, content: Mapping[str, Any]) -> Path:
@@ -56,22 +38,22 @@ def _ratios(epsilon: float, mean: float = 0.2) -> list[float]:
 
 
 def test_released_blocks(scene: Path, tmp_path: Path) -> None:
-    schedule = _schedule(merge(scene, _save(tmp_path, _released()), tmp_path / "merged"))
+    schedule = _schedule(merge(scene, _save(tmp_path, released_mask()), tmp_path / "merged"))
     assert schedule["pivots"] == [0, 1]
     assert schedule["ratios"] == pytest.approx(_ratios(0.1))
     assert schedule["scope"] == "linear"
 
 
 def test_released_without_epsilon_and_the_file_itself(scene: Path, tmp_path: Path) -> None:
-    content = _released()
+    content = released_mask()
     del content["epsilon"], content["base_gammas"]
     schedule = _schedule(merge(scene, _save(tmp_path, content) / "mask_alphas.bin", tmp_path / "merged"))
     assert schedule["ratios"] == pytest.approx(_ratios(1e-6))
 
 
 def test_released_head_is_a_block_of_its_own(scene: Path, tmp_path: Path) -> None:
-    content = _released()
-    head = nn.Parameter(torch.tensor(0.5))
+    content = released_mask()
+    head = torch.nn.Parameter(torch.tensor(0.5))
     content["mask_alphas"]["lm_head"] = content["mask_bkp_alphas"]["lm_head"] = head
     schedule = _schedule(merge(scene, _save(tmp_path, content), tmp_path / "merged"))
     ratios = normalized_ratios(torch.stack([*RAW, head]).detach().double(), 0.2, 0.1).tolist()
@@ -79,7 +61,7 @@ def test_released_head_is_a_block_of_its_own(scene: Path, tmp_path: Path) -> Non
 
 
 def test_released_linearwise(scene: Path, tmp_path: Path) -> None:
-    content = _released()
+    content = released_mask()
     names = list(content["mask_alphas"])
     values = torch.linspace(-2, 1, len(names))
     content["mask_alphas"] = {name: values[i].clone() for i, name in enumerate(names)}
@@ -109,7 +91,7 @@ def test_our_layout_is_the_released_one(tmp_path: Path) -> None:
 
 
 def test_a_mask_is_a_schedule_of_interpolate(scene: Path, tmp_path: Path) -> None:
-    masks = _save(tmp_path, _released())
+    masks = _save(tmp_path, released_mask())
     merged = merge(scene, masks, tmp_path / "merged", "--alpha", "0.3")
     command = [
         "ama.interpolate",
@@ -136,37 +118,37 @@ class _Malice:
 
 
 def _without(key: str) -> dict[str, Any]:
-    return {name: value for name, value in _released().items() if name != key}
+    return {name: value for name, value in released_mask().items() if name != key}
 
 
 def _only(names: Callable[[str], bool]) -> dict[str, Any]:
-    content = _released()
+    content = released_mask()
     return {**content, "mask_alphas": {n: v for n, v in content["mask_alphas"].items() if names(n)}}
 
 
 OTHER = "the mask is of another model: "
 BAD: dict[str, tuple[Any, str]] = {
     "more layers": (
-        _released(LAYERS + 1),
+        released_mask(LAYERS + 1),
         OTHER + "it has a ratio for 'model.layers.4.self_attn.q_proj', which",
     ),
-    "fewer layers": (_released(LAYERS - 1), OTHER + "it has no ratio for 'model.layers.3."),
+    "fewer layers": (released_mask(LAYERS - 1), OTHER + "it has no ratio for 'model.layers.3."),
     "a module missing": (
         _only(lambda name: "down" not in name),
         OTHER + "it has no ratio for 'model.layers.0.mlp.d",
     ),
     "malicious pickle": (
-        {**_released(), "note": _Malice()},
+        {**released_mask(), "note": _Malice()},
         "holds more than tensors and numbers, or is damaged",
     ),
     "no dictionary": ([1, 2], "is not in the layout of learned ratios"),
     "no alphas": (_without("mask_alphas"), "it lacks mask_alphas"),
     "no mean": (_without("init_val"), "it lacks init_val"),
-    "empty": ({**_released(), "mask_alphas": {}}, "it holds no ratio"),
-    "negative epsilon": ({**_released(), "epsilon": -1.0}, "epsilon -1.0 or a raw ratio is out of range"),
-    "approach": ({**_released(), "approach": "x"}, "'x' is not a valid Approach"),
+    "empty": ({**released_mask(), "mask_alphas": {}}, "it holds no ratio"),
+    "negative epsilon": ({**released_mask(), "epsilon": -1.0}, "epsilon -1.0 or a raw ratio is out of range"),
+    "approach": ({**released_mask(), "approach": "x"}, "'x' is not a valid Approach"),
     "vector": (
-        {**_released(), "mask_bkp_alphas": {0: torch.ones(2)}},
+        {**released_mask(), "mask_bkp_alphas": {0: torch.ones(2)}},
         "is not in the layout of learned ratios",
     ),
     "not finite": (
@@ -193,7 +175,7 @@ def test_a_file_that_does_not_fit_is_one_line(
 
 @pytest.mark.parametrize("content", [b"", b"text", None])
 def test_a_damaged_file_is_one_line(scene: Path, tmp_path: Path, content: bytes | None) -> None:
-    file = _save(tmp_path, _released()) / "mask_alphas.bin"
+    file = _save(tmp_path, released_mask()) / "mask_alphas.bin"
     file.write_bytes(file.read_bytes()[:700] if content is None else content)
     with pytest.raises(UserError, match=r"mask_alphas.bin (is truncated|holds more than)"):
         merge(scene, tmp_path, tmp_path / "merged")

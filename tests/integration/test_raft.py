@@ -14,18 +14,18 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-import torch
 from support.call import call, complaint
 from support.polite import gain, save_world, train_before, train_judge, write
-from support.tiny import load
+from support.tiny import same
 
 from ama import optimize_masks, train_raft
 from ama.core.errors import UserError
 from ama.data.samples import Sample, read_samples
-from ama.rlhf.prompts import prompts_of, read_prompts
+from ama.rlhf.prompts import prompts_of
 from ama.rlhf.selection import Keep, SelectionSettings, collect, repetition, select
 from ama.sampling import SamplingSettings
 from ama.sampling.journal import Journal
+from ama.sampling.prompts import read_prompts
 from ama.sampling.rollout import rollout
 
 
@@ -92,15 +92,16 @@ def test_the_collected_samples_train_ratios(world: Path, run: Path, tmp_path: Pa
 
 def test_fewer_iterations_stop_early_and_more_go_on(world: Path, run: Path, tmp_path: Path) -> None:
     out = _raft(world, tmp_path / "out", "--iterations", "1")
-    assert _same(out / "iteration_01" / "model", run / "iteration_01" / "model")
-    assert (out / "iteration_01" / "collected.json").is_file()
+    assert not (out / "iteration_02").exists()
+    # The end of a run of one iteration is the first iteration of a run of two, to the bit.
+    short, long = out / "iteration_01", run / "iteration_01"
+    assert (short / "collected.json").is_file()
+    assert not (long / "collected.json").exists()
+    for name in ("selected.json", *(f"model/{path.name}" for path in (long / "model").iterdir())):
+        if name != "model/training.json":  # has the seconds and the folder
+            assert (short / name).read_bytes() == (long / name).read_bytes(), name
     _raft(world, out)
-    assert _same(out / "iteration_02" / "model", run / "iteration_02" / "model")
-
-
-def _same(one: Path, other: Path) -> bool:
-    first, second = load(one), load(other)
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    assert same(out / "iteration_02" / "model", run / "iteration_02" / "model")
 
 
 def _start(world: Path, out: Path) -> subprocess.Popen[bytes]:
@@ -136,7 +137,7 @@ def test_a_run_killed_in_sampling_and_in_training_ends_as_an_uninterrupted_one(
     _kill_when(_start(world, out), checkpoint.exists)
     assert not (out / "iteration_02" / "model").exists()
     assert _start(world, out).wait(120) == 0
-    assert _same(out / "iteration_02" / "model", whole / "iteration_02" / "model")
+    assert same(out / "iteration_02" / "model", whole / "iteration_02" / "model")
     for name in ("iteration_01/selected.json", "iteration_02/selected.json", "iteration_02/collected.json"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
     assert sorted(path.name for path in (out / "iteration_02").iterdir()) == sorted(
@@ -229,7 +230,7 @@ def test_another_run_is_not_continued(world: Path, run: Path, capsys: pytest.Cap
 
 BAD = {
     "reward model": (("--reward_model", "nowhere"), "nowhere: not a model folder (no config.json)"),
-    "outputs": (("--reward_model", "{before}"), "the weights lack score.weight"),
+    "outputs": (("--reward_model", "{before}"), "is a language model (LlamaForCausalLM), no reward model"),
     "prompts": (("--prompts", "nowhere.json"), "data set nowhere.json is missing"),
     "context": (("--max_new_tokens", "64"), "is more than the model's context of 64: leave it out"),
     "share": (("--top_share", "2"), "top_share 2.0 lies outside (0, 1]"),

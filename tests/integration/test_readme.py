@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.eval_rows import eval_source, write_lines
 from support.hh import whole_source
+from support.pairrm import save_pairrms
 from support.tiny import make_llama, make_tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +58,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     eval_source(home / "sources" / "eval")
     prompts = [{"instruction": WORDS, "output": WORDS}]
     write_lines(home / "sources" / "alpaca" / "alpaca_eval.jsonl", prompts)
+    outputs = home / "sources" / "alpaca" / "model_outputs"
+    outputs.mkdir()
+    for path in (
+        outputs / "gpt4_1106_preview.json",
+        home / "data" / "mine.json",
+        home / "data" / "theirs.json",
+    ):
+        path.write_text(json.dumps(prompts))
+    save_pairrms(home / "models")
     rows = "".join(json.dumps({"text": f"{WORDS} {WORDS}"}) + "\n" for _ in range(100))
     (home / "data" / "my_texts.jsonl").write_text(rows)
     for name, kind, row, count in HH_RLHF:

@@ -1,6 +1,7 @@
 """ama.optimize_masks --optimizer search: the ratios without gradients, on the likelihood or the reward."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
@@ -22,12 +23,12 @@ from ama.core.errors import UserError
 from ama.core.schedule import Scope
 from ama.data.labelled_blocks import LossOn, label_blocks
 from ama.data.samples import read_samples
-from ama.masks import search as search_module
 from ama.masks.artifact import read_mask
 from ama.masks.measures import draw_prompts
 from ama.models import load_model, load_reward_model, load_tokenizer
 from ama.models.in_memory import InMemoryAverage
 from ama.sampling import SamplingSettings, sample_replies, score_texts
+from ama.sampling.journal import Journal
 
 SEARCH = ("--optimizer", "search", "--reg_alpha", "0")
 
@@ -99,19 +100,24 @@ def test_an_interrupted_search_ends_as_an_uninterrupted_one(scene: Path) -> None
     expected = (whole / "mask_alphas.bin").read_bytes()
     again = scene / "again"
     arguments = (*SEARCH, "--evaluations", "21", "--output_dir", str(again))
-    add, counts = search_module._Journal.add, []
+    begin, counts = Journal.writer, list[int]()
 
-    def stop_at_ten(journal: object, raw: tuple[float, ...], value: float) -> None:
-        add(journal, raw, value)  # type: ignore[arg-type]
-        counts.append(value)
-        if len(counts) == 10:
-            raise KeyboardInterrupt
+    def stop_at_ten(journal: Journal[float]) -> Callable[[int, list[float]], None]:
+        write = begin(journal)
 
-    with patch.object(search_module._Journal, "add", stop_at_ten):
+        def note(number: int, items: list[float]) -> None:
+            write(number, items)
+            counts.append(number)
+            if len(counts) == 10:
+                raise KeyboardInterrupt
+
+        return note
+
+    with patch.object(Journal, "writer", stop_at_ten):
         with pytest.raises(KeyboardInterrupt):
             optimize(scene, *arguments)
-        journal = again / search_module.JOURNAL_NAME
-        journal.write_text(journal.read_text() + '{"raw": [0.')  # as a kill in the middle of a line would
+        with (again / "evaluations.0.jsonl").open("a") as file:
+            file.write("\n[10, [0.")  # as a kill in the middle of a line would
         optimize(scene, *arguments)
     assert (again / "mask_alphas.bin").read_bytes() == expected
     assert len(counts) == _readable(whole)["metrics"]["evaluations"]  # type: ignore[index]

@@ -9,11 +9,13 @@ from unittest.mock import patch
 import pytest
 import torch
 from support.call import call, complaint
+from support.learning import crash_at
 from support.polite import gain, rewards, save_world, train_before, train_judge, write
-from support.tiny import load
-from transformers import AutoTokenizer, Trainer
+from support.tiny import load, same
+from transformers import AutoTokenizer
 
 from ama import train_dpo, train_ppo
+from ama.rlhf.ppo_rounds import RoundLines
 
 DPO = ("--max_steps", "16", "--lr", "1e-3", "--batch", "16", "--micro_batch", "8")
 PPO = ("--rollouts", "64", "--rounds", "6", "--batch", "32", "--lr", "1e-3", "--max_new_tokens", "8")
@@ -69,24 +71,12 @@ def test_a_larger_beta_stays_nearer(world: Path, tmp_path: Path) -> None:
     assert _distance(world, near) < _distance(world, far)
 
 
-def _crash_at(step: int) -> Any:
-    compute = Trainer.training_step
-
-    def training_step(self: Trainer, *arguments: Any, **options: Any) -> torch.Tensor:
-        if self.state.global_step + 1 == step:
-            raise KeyboardInterrupt
-        return compute(self, *arguments, **options)
-
-    return patch.object(Trainer, "training_step", training_step)
-
-
 def test_a_resumed_dpo_ends_where_an_uninterrupted_one_does(world: Path, tmp_path: Path) -> None:
     whole = _dpo(world, tmp_path / "whole", "--save_steps", "4")
-    with _crash_at(7), pytest.raises(KeyboardInterrupt):
+    with crash_at(7), pytest.raises(KeyboardInterrupt):
         _dpo(world, tmp_path / "out", "--save_steps", "4")
     out = _dpo(world, tmp_path / "out", "--save_steps", "4")
-    first, second = load(whole), load(out)
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert same(out, whole)
 
 
 def test_ppo_raises_the_reward_of_held_out_prompts(
@@ -99,6 +89,35 @@ def test_ppo_raises_the_reward_of_held_out_prompts(
     assert gain(world, out) > 3
     assert AutoTokenizer.from_pretrained(out).padding_side == "right"
     assert not list(tmp_path.glob("*.work"))
+
+
+def test_a_resumed_ppo_ends_where_an_uninterrupted_one_does(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--save_steps", "2", "--rounds", "5", "--rollouts", "32", "--lora_r", "4")
+    whole = _ppo(world, tmp_path / "whole", *more)
+    report, out = RoundLines.on_log, tmp_path / "out"
+
+    def cut(self: RoundLines, args: Any, state: Any, *others: Any, **logs: Any) -> None:
+        if state.global_step == 4:
+            raise KeyboardInterrupt
+        report(self, args, state, *others, **logs)
+
+    with patch.object(RoundLines, "on_log", cut), pytest.raises(KeyboardInterrupt):
+        _ppo(world, out, *more)
+    assert not out.exists()
+    assert [path.name for path in (tmp_path / "out.work").glob("checkpoint-*")] == ["checkpoint-2"]
+    capsys.readouterr()
+    _ppo(world, out, *more)
+    lines = [line.split("  ")[0] for line in capsys.readouterr().err.splitlines()]
+    assert lines[0].startswith("going on at step 2")
+    assert [line for line in lines if line.startswith("round ")] == ["round 3/5", "round 4/5", "round 5/5"]
+    assert same(out, whole)
+    records = [json.loads((folder / "training.json").read_text())["history"] for folder in (out, whole)]
+    assert [line["objective/scores"] for line in records[0]] == [
+        line["objective/scores"] for line in records[1]
+    ]
+    assert not (tmp_path / "out.work").exists()
 
 
 def test_a_larger_kl_coefficient_stays_nearer(world: Path, tmp_path: Path) -> None:

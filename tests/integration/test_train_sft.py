@@ -3,15 +3,14 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import pytest
 import torch
 from support.call import call, complaint
+from support.learning import crash_at
 from support.polite import save_world, train_before, train_judge, write
-from support.tiny import load
-from transformers import AutoModelForCausalLM, Trainer
+from support.tiny import load, same
+from transformers import AutoModelForCausalLM
 
 from ama import train_reward, train_sft
 from ama.data.labelled_blocks import IGNORED, LossOn
@@ -31,28 +30,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return world
 
 
+def _arguments(world: Path, out: Path, data: str = "sft.json") -> list[str | Path]:
+    return ["--model", world / "before", "--data", world / data, "--out", out]
+
+
 def _sft(world: Path, out: Path, *more: str) -> Path:
-    call(
-        train_sft.main, "--model", world / "before", "--data", world / "sft.json", "--out", out, *SHORT, *more
-    )
+    call(train_sft.main, *_arguments(world, out), *SHORT, *more)
     return out
-
-
-def _same(one: Path, other: Path) -> bool:
-    first, second = load(one), load(other)
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
-def _crash_at(step: int) -> Any:
-    """Let the training stop as by a crash while it computes one step."""
-    compute = Trainer.training_step
-
-    def training_step(self: Trainer, *arguments: Any, **options: Any) -> torch.Tensor:
-        if self.state.global_step + 1 == step:
-            raise KeyboardInterrupt
-        return compute(self, *arguments, **options)
-
-    return patch.object(Trainer, "training_step", training_step)
 
 
 def test_sft_learns_and_keeps_a_record(world: Path) -> None:
@@ -70,25 +54,36 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
 ) -> None:
     whole = _sft(world, tmp_path / "whole", "--save_steps", "2")
     out = tmp_path / "out"
-    with _crash_at(4), pytest.raises(KeyboardInterrupt):
+    with crash_at(4), pytest.raises(KeyboardInterrupt):
         _sft(world, out, "--save_steps", "2")
     assert not out.exists()
     capsys.readouterr()
-    options = ("--model", world / "before", "--data", world / "sft.json", "--out", out, *SHORT)
-    line = complaint(capsys, train_sft.main, *options, "--lr", "1e-5")
+    line = complaint(capsys, train_sft.main, *_arguments(world, out), *SHORT, "--lr", "1e-5")
     assert "out.work holds an unfinished training with lr 0.01, now 1e-05" in line
     _sft(world, out, "--save_steps", "2")
     assert "going on at step 2" in capsys.readouterr().err
-    assert _same(out, whole)
+    assert same(out, whole)
     assert not (tmp_path / "out.work").exists()
 
 
-def test_lora_changes_the_maps_that_it_is_asked_for(world: Path, tmp_path: Path) -> None:
-    out = _sft(world, tmp_path / "out", "--lora_r", "4", "--lora_modules", "mlp", "--pack")
+def test_lora_changes_the_maps_that_it_is_asked_for_in_as_many_directions_as_its_rank(
+    world: Path, tmp_path: Path
+) -> None:
+    rank = 3
+    out = _sft(world, tmp_path / "out", "--lora_r", str(rank), "--lora_modules", "mlp", "--pack")
     start, end = load(world / "before"), load(out)
     assert start.keys() == end.keys()
-    moved = {name.split(".")[3] for name in start if not torch.equal(start[name], end[name])}
-    assert moved == {"mlp"}
+    adapted = {name for name in start if ".mlp." in name}
+    assert len(adapted) == 6
+    for name in start:
+        if name not in adapted:
+            assert torch.equal(start[name], end[name]), name
+            continue
+        spread = torch.linalg.svdvals(end[name].double() - start[name].double())
+        # What is left beyond the rank is the rounding of the merged weights.
+        rounding = torch.finfo(torch.float32).eps * torch.linalg.svdvals(end[name].double())[0]
+        assert spread[0] > 100 * rounding, name
+        assert spread[rank] < rounding, name
 
 
 def test_rows_are_labelled_cut_and_dropped(world: Path) -> None:
@@ -119,9 +114,16 @@ def test_the_reward_model_prefers_held_out_polite_replies(
 
 
 def test_a_reward_model_by_adapters_keeps_its_head(world: Path, tmp_path: Path) -> None:
-    places = ("--model", world / "before", "--data", world / "pairs.json", "--out", tmp_path / "out")
     sizes = ("--batch", "16", "--micro_batch", "16", "--held_out", "0.3", "--lora_r", "8")
-    call(train_reward.main, *places, *sizes, "--max_steps", "40", "--lr", "1e-2")
+    call(
+        train_reward.main,
+        *_arguments(world, tmp_path / "out", "pairs.json"),
+        *sizes,
+        "--max_steps",
+        "40",
+        "--lr",
+        "1e-2",
+    )
     assert json.loads((tmp_path / "out" / "training.json").read_text())["accuracy"]["value"] >= 0.9
 
 
@@ -157,8 +159,8 @@ BAD_SFT = {
 @pytest.mark.parametrize("case", BAD_SFT)
 def test_mistakes_of_sft(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str) -> None:
     more, said = BAD_SFT[case]
-    options = ["--model", world / "before", "--data", world / "sft.json", "--out", tmp_path / "out", *SHORT]
-    assert said in complaint(capsys, train_sft.main, *options, *more)
+    arguments = _arguments(world, tmp_path / "out")
+    assert said in complaint(capsys, train_sft.main, *arguments, *SHORT, *more)
     assert not list(tmp_path.glob("out*"))
 
 
@@ -172,8 +174,8 @@ def test_mistakes_of_the_reward_model(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def say(*more: str | Path) -> str:
-        options = ["--model", world / "before", "--data", world / "pairs.json", "--out", tmp_path / "out"]
-        return complaint(capsys, train_reward.main, *options, *more)
+        arguments = _arguments(world, tmp_path / "out", "pairs.json")
+        return complaint(capsys, train_reward.main, *arguments, *more)
 
     assert "--held_out 2.0 lies outside (0, 1)" in say("--held_out", "2")
     assert "no training pair has at most 2 tokens" in say("--max_length", "2")

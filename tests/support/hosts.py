@@ -1,8 +1,10 @@
-"""Two hosts on this machine: a DeepSpeed hostfile, and stand-ins for ssh and pdsh."""
+"""Processes that find each other: a free port, and two hosts on this machine by a DeepSpeed hostfile."""
 
 import os
+import random
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _SSH = """\
@@ -32,6 +34,18 @@ exit "$status"
 """
 
 
+def free_port() -> str:
+    """Return the number of a port that no process listens on.
+
+    It is below those that the system gives away by itself, to whoever asks before the launch that needs it.
+    """
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return str(port)
+    raise OSError("none of a hundred ports is free")
+
+
 def two_hosts(folder: Path, environment: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
     """Write hostfile and stand-ins; return the hostfile and the environment of a recipe that finds them."""
     tools = folder / "network"
@@ -41,8 +55,5 @@ def two_hosts(folder: Path, environment: Mapping[str, str]) -> tuple[Path, dict[
         (tools / name).chmod(0o755)
     hostfile = tools / "hosts"
     hostfile.write_text("first_host slots=1\nsecond_host slots=1\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
     path = f"{tools}{os.pathsep}{environment['PATH']}"
-    return hostfile, {**environment, "PATH": path, "master_port": port}
+    return hostfile, {**environment, "PATH": path, "master_port": free_port()}

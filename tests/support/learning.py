@@ -1,6 +1,11 @@
-"""A model folder that can learn, and texts to learn from."""
+"""A model folder that can learn, texts to learn from, and a training that is cut short."""
 
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from torch import Tensor
+from transformers import Trainer
 
 from support.tiny import make_llama, make_tokenizer
 
@@ -18,3 +23,15 @@ def write_text(folder: Path, name: str = "easy.txt", text: str = EASY) -> Path:
     path = folder / name
     path.write_text(text)
     return path
+
+
+def crash_at(step: int) -> Any:
+    """Let a training stop as by a crash while it computes one step."""
+    compute = Trainer.training_step
+
+    def training_step(self: Trainer, *arguments: Any, **options: Any) -> Tensor:
+        if self.state.global_step + 1 == step:
+            raise KeyboardInterrupt
+        return compute(self, *arguments, **options)
+
+    return patch.object(Trainer, "training_step", training_step)

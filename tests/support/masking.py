@@ -5,6 +5,7 @@ import json
 import random
 import sys
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -48,6 +49,9 @@ FAMILIES: dict[str, PreTrainedConfig] = {
     "mixtral-tied": MixtralConfig(**_SIZES, tie_word_embeddings=True, num_local_experts=2),
 }
 EOS = 0
+MODULES = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj")
+MODULES += ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
+RAW = [nn.Parameter(torch.tensor(value)) for value in (-1.5, 0.25, -0.75)]
 
 
 def tiny_model(family: str, seed: int) -> PreTrainedModel:
@@ -158,3 +162,16 @@ def merge(scene: Path, masks: Path, out: Path, *arguments: str) -> Path:
     with patch.object(sys, "argv", command):
         assert merge_masks.main() == 0
     return out
+
+
+def released_mask(layers: int = LAYERS) -> dict[str, Any]:
+    """Return what the released code writes for block3: one scalar in many modules, and once by block."""
+    named = {f"model.layers.{i}.{name}": RAW[min(i, 2)] for i in range(layers) for name in MODULES}
+    blocks = dict(enumerate(RAW))
+    return {
+        "mask_alphas": named,
+        "mask_bkp_alphas": blocks,
+        "init_val": 0.2,
+        "epsilon": 0.1,
+        "base_gammas": {},
+    }

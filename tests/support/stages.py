@@ -1,11 +1,13 @@
 """All trainings of the RLHF stage in turn, for a launcher: python -m support.stages WORLD OUT OPTIONS."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from ama import train_dpo, train_raft, train_reward, train_sft
+from ama import train_dpo, train_ppo, train_raft, train_reward, train_sft
 from ama.rlhf.processes import forget_trainer
 from support.call import call
+from support.learning import crash_at
 
 _STEPS = ("--max_steps", "4", "--lr", "1e-3", "--batch", "8", "--save_steps", "2")
 
@@ -24,14 +26,23 @@ def run_stages(world: Path, out: Path, *more: str) -> None:
     replay = ("--replay", world / "general.txt", "--replay_weight", "1", "--replay_block", "16")
     call(train_sft.main, *start, *texts, *replay, "--out", out / "replay", *_STEPS, *more)
     forget_trainer()
-    if not any("zero3" in option for option in more):
-        held = ("--l1", "0.01", "--l2", "0.1", "--distill", "1")
-        call(train_sft.main, *start, *texts, *held, "--out", out / "held", *_STEPS, *more)
-        forget_trainer()
+    averaged = (train_sft.main, *start, *texts, "--ema", "0.5", "--out", out / "ema", *_STEPS, *more)
+    with suppress(KeyboardInterrupt), crash_at(4):
+        call(*averaged)
+    forget_trainer()
+    call(*averaged)
+    forget_trainer()
+    held = ("--l1", "0.04", "--l2", "1", "--distill", "1")
+    call(train_sft.main, *start, *texts, *held, "--out", out / "held", *_STEPS, *more)
+    forget_trainer()
     judge = ("--reward_model", world / "judge", "--prompts", world / "prompts.json", "--out", out / "raft")
     sizes = ("--iterations", "2", "--prompts_per_iteration", "32", "--samples", "4", "--max_new_tokens", "8")
     sizes += ("--sample_batch", "16", "--block_size", "32", "--collected", "10")
     call(train_raft.main, *start, *judge, *sizes, *_STEPS, *more)
+    forget_trainer()
+    rounds = ("--rollouts", "64", "--rounds", "4", "--batch", "32", "--max_new_tokens", "8", "--lr", "1e-3")
+    deepspeed = more[2:]  # what comes before is --micro_batch, which PPO does not have
+    call(train_ppo.main, *start, *judge[:4], "--out", out / "ppo", *rounds, *deepspeed)
 
 
 if __name__ == "__main__":

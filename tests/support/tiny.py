@@ -93,6 +93,12 @@ def load(folder: Path) -> dict[str, torch.Tensor]:
     }
 
 
+def same(one: Path, other: Path) -> bool:
+    """Return whether two folders hold the same tensors, bit for bit."""
+    first, second = load(one), load(other)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
 def rewrite(folder: Path, tensors: Mapping[str, torch.Tensor], **config: Any) -> None:
     """Replace a folder's single model.safetensors, and set entries of its config.json (None removes one)."""
     save_file(dict(tensors), folder / "model.safetensors", metadata={"format": "pt"})

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 
 from ama.core.errors import UserError
-from ama.evaluation.scores import Score, append_score, read_scores
+from ama.evaluation.scores import Score, append_score, append_scores, read_scores
 
 SCORE = Score(
     model="output/m0",
@@ -93,19 +93,49 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
         ({"extra": 1}, "missing or unknown: extra"),
     ],
 )
-def test_a_wrong_row_is_named(tmp_path: Path, change: dict[str, object], said: str) -> None:
+def test_a_wrong_row_is_named_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], said: str
+) -> None:
     path = tmp_path / "scores.jsonl"
     append_score(path, SCORE)
     with path.open("a") as file:
         file.write(json.dumps({**asdict(SCORE), **change}) + "\n")
-    with pytest.raises(UserError, match=said) as caught:
-        read_scores(path)
-    assert f"{path}: line 2" in str(caught.value)
+    append_score(path, SCORE)
+    assert read_scores(path) == [SCORE, SCORE]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: {path}: line 2: ")
+    assert said in line
 
 
-@pytest.mark.parametrize("line", ['{"model": ', "[]", "{}"])
-def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize("line", ['{"model": ', '{"mo', "\udcff", '{"model": "a"}', "[" * 100000])
+def test_a_line_that_is_no_row_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
     path = tmp_path / "scores.jsonl"
-    path.write_text(line + "\n")
-    with pytest.raises(UserError, match="line 1"):
-        read_scores(path)
+    append_score(path, SCORE)
+    with path.open("a", errors="surrogateescape") as file:
+        file.write(line + "\n")
+    assert read_scores(path) == [SCORE]
+    assert f"{path}: line 2: not" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+def test_a_line_cut_by_a_crash_does_not_swallow_the_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: int
+) -> None:
+    path = tmp_path / "scores.jsonl"
+    append_scores(path, [SCORE] * (lines + 1))
+    whole = path.read_bytes()
+    for size in range(len(whole) - 2, len(whole) * lines // (lines + 1), -37):
+        path.write_bytes(whole[:size])
+        append_score(path, SCORE)
+        assert read_scores(path) == [SCORE] * (lines + 1), size
+        assert f"line {lines + 1}: not JSON" in capsys.readouterr().err
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "texts.jsonl"
+    for text in ("A text.", '{"text": "a"}\n', "[]\n{}\n"):
+        path.write_text(text)
+        with pytest.raises(UserError, match=r"line 1: not .*; give a file of scores, or a new one"):
+            read_scores(path)

@@ -32,10 +32,11 @@ class TensorHashes:
     merged: str
 
 
-class _Buffers(threading.local):
+class Buffers(threading.local):
     """Three chunk buffers per thread, kept from tensor to tensor."""
 
     def __init__(self) -> None:
+        """Make buffers of one chunk; `hold` makes them longer where rows are."""
         self.before, self.after, self.merged = (bytearray(CHUNK_BYTES) for _ in range(3))
 
     def hold(self, size: int) -> None:
@@ -70,14 +71,18 @@ def write_shards(
         UserError: a non-finite result, or an input that can't be read.
         OSError: the result can't be written.
     """
-    buffers = _Buffers()
+    buffers = Buffers()
     hashes: dict[str, TensorHashes] = {}
 
     def merge_one(tensor: PlannedTensor, writer: ShardWriter) -> None:
-        hashes[tensor.site.name] = _merge_tensor(tensor, writer, buffers, allow_nonfinite, on_bytes)
+        def write(data: memoryview, offset: int) -> None:
+            writer.write(tensor.site.name, data, offset)
+            on_bytes(len(data))
+
+        hashes[tensor.site.name] = merge_tensor(tensor, write, buffers, allow_nonfinite=allow_nonfinite)
         writer.finish_tensor()
 
-    with _one_torch_thread(), ExitStack() as stack:
+    with one_torch_thread(), ExitStack() as stack:
         pool = ThreadPoolExecutor(threads)
         jobs: list[Future[None]] = []
         for shard in shards:
@@ -97,13 +102,24 @@ def write_shards(
     return hashes
 
 
-def _merge_tensor(
+def merge_tensor(
     tensor: PlannedTensor,
-    writer: ShardWriter,
-    buffers: _Buffers,
-    allow_nonfinite: bool,
-    on_bytes: Callable[[int], None],
+    write: Callable[[memoryview, int], None],
+    buffers: Buffers,
+    *,
+    allow_nonfinite: bool = False,
 ) -> TensorHashes:
+    """Mix one tensor chunk by chunk.
+
+    Args:
+        tensor: what to mix.
+        write: called with the bytes of each chunk, which it must not keep, and their place in the tensor.
+        buffers: to read and mix in.
+        allow_nonfinite: let NaN and infinity pass.
+
+    Raises:
+        UserError: a non-finite result, or an input that can't be read.
+    """
     hashes = xxhash.xxh3_128(), xxhash.xxh3_128(), xxhash.xxh3_128()
     for start, stop in _chunks(tensor, buffers):
         values = [
@@ -122,15 +138,14 @@ def _merge_tensor(
                 f"beyond {str(tensor.dtype).removeprefix('torch.')} in the inputs, or give --allow_nonfinite"
             )
         data = memoryview(buffers.merged)[: count * tensor.dtype.itemsize]
-        writer.write(tensor.site.name, data, start * row_length(tensor.shape) * tensor.dtype.itemsize)
+        write(data, start * row_length(tensor.shape) * tensor.dtype.itemsize)
         for digest, chunk in zip(hashes, (*map(_bytes, values), data), strict=True):
             digest.update(chunk)
-        on_bytes(len(data))
     before, after, merged_hash = (digest.hexdigest() for digest in hashes)
     return TensorHashes(before, after, merged_hash)
 
 
-def _chunks(tensor: PlannedTensor, buffers: _Buffers) -> Iterator[tuple[int, int]]:
+def _chunks(tensor: PlannedTensor, buffers: Buffers) -> Iterator[tuple[int, int]]:
     """Yield row spans that fit a buffer; a span ends where the inputs' common rows end."""
     widest = max(tensor.dtype.itemsize, tensor.before.dtype.itemsize, tensor.after.dtype.itemsize)
     row_bytes = row_length(tensor.shape) * widest
@@ -151,7 +166,7 @@ def _bytes(values: Tensor) -> memoryview:
 
 
 @contextmanager
-def _one_torch_thread() -> Iterator[None]:
+def one_torch_thread() -> Iterator[None]:
     """Let our own threads be the only parallelism: several small mixes beat one divided one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -60,7 +60,7 @@ def join_outputs(files: Mapping[str, Path]) -> list[dict[str, Any]]:
         UserError: a file that can't be read, a row without its texts, a prompt that comes twice, or one
             that a model has no output for; names file and row.
     """
-    outputs = {name: _outputs(path) for name, path in files.items()}
+    outputs = {name: read_outputs(path) for name, path in files.items()}
     for name, found in outputs.items():
         lost = [prompt for prompt in outputs[REFERENCE] if prompt not in found]
         if lost:
@@ -77,8 +77,12 @@ def join_outputs(files: Mapping[str, Path]) -> list[dict[str, Any]]:
     ]
 
 
-def _outputs(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the rows of a file by prompt."""
+def read_outputs(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the rows of a file of one model's outputs, as AlpacaEval writes it, by prompt.
+
+    Raises:
+        UserError: it can't be read, a row lacks its texts, or a prompt comes twice; names the row.
+    """
     found: dict[str, dict[str, Any]] = {}
     for number, row in enumerate(_rows(path)):
         for name in ("instruction", "output"):

@@ -28,8 +28,8 @@ class Kind(NamedTuple):
 
 
 KINDS: Mapping[str, Kind] = {
-    "text_only": Kind(("text",), ("reward",)),
-    "text2text": Kind(("input", "output"), ("reward",)),
+    "text_only": Kind(("text",), ("reward", "tokens")),
+    "text2text": Kind(("input", "output"), ("reward", "tokens")),
     "paired_text_to_text": Kind(("prompt", "chosen", "rejected"), ("margin",)),
     "instruction_to_outputs": Kind(("instruction",), named_texts=("outputs",)),
 }

@@ -16,15 +16,17 @@ class Sample:
         prompt: what was given; empty where the text has no reply mark.
         reply: what was sampled.
         reward: its reward, None if it was not scored.
+        tokens: of the reply, None if they were not counted.
     """
 
     prompt: str
     reply: str
     reward: float | None = None
+    tokens: int | None = None
 
 
 def read_samples(path: Path) -> list[Sample]:
-    """Read LMFlow JSON of type text_only or text2text; instances may carry a `reward`.
+    """Read LMFlow JSON of type text_only or text2text; instances may carry `reward` and `tokens`.
 
     A text_only instance is split after its last `###Assistant:`.
 
@@ -39,4 +41,4 @@ def read_samples(path: Path) -> list[Sample]:
 
 def _sample(instance: Instance) -> Sample:
     prompt, reply = split_reply(*instance.texts) if instance.kind == "text_only" else instance.texts
-    return Sample(prompt, reply, instance.fields.get("reward"))
+    return Sample(prompt, reply, instance.fields.get("reward"), instance.fields.get("tokens"))

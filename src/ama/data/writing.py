@@ -10,7 +10,7 @@ from ama.data.whole_file import write_whole
 
 
 def write_samples(path: Path, samples: Iterable[Sample], *, joined: bool = True) -> None:
-    """Write samples with the rewards that are known; the file appears when it is whole.
+    """Write samples with the rewards and lengths that are known; the file appears when it is whole.
 
     Args:
         path: a .json file.
@@ -18,7 +18,7 @@ def write_samples(path: Path, samples: Iterable[Sample], *, joined: bool = True)
         joined: as text_only, prompt and reply in one text, which is split at its last `###Assistant:` when it
             is read again; otherwise as text2text, which keeps any prompt and reply apart.
     """
-    instances = (_texts(sample, joined) | _reward(sample) for sample in samples)
+    instances = (_texts(sample, joined) | _numbers(sample) for sample in samples)
     write_whole(path, lmflow_text("text_only" if joined else "text2text", instances))
 
 
@@ -28,5 +28,6 @@ def _texts(sample: Sample, joined: bool) -> dict[str, Any]:
     return {"input": sample.prompt, "output": sample.reply}
 
 
-def _reward(sample: Sample) -> dict[str, Any]:
-    return {} if sample.reward is None else {"reward": sample.reward}
+def _numbers(sample: Sample) -> dict[str, Any]:
+    numbers = {"reward": sample.reward, "tokens": sample.tokens}
+    return {name: number for name, number in numbers.items() if number is not None}

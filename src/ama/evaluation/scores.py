@@ -4,7 +4,8 @@ import fcntl
 import json
 import math
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from ama.core.errors import UserError
 
 ScoreKey = tuple[str, str, str, str]
+# What every line that `append_scores` writes begins with.
+_HEAD = b'{"model": '
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "value": (int, float),
@@ -85,22 +88,26 @@ def score_key(model: str, task: str, metric: str, settings: Mapping[str, Any]) -
     return model, task, metric, json.dumps(settings, sort_keys=True)
 
 
-def append_score(path: Path, score: Score) -> None:
-    """Add one line to a file of scores, whole even if other processes append at the same time.
+def append_scores(path: Path, scores: Sequence[Score]) -> None:
+    """Add lines to a file of scores, whole and together even if other processes append at the same time.
+
+    A line that a crash has cut short is ended first, so that it does not swallow what is added.
 
     Raises:
-        OSError: if the disk is full; the file is then as it was.
+        OSError: the file can't be written, or the disk is full; the file is then as it was.
     """
-    line = (json.dumps(asdict(score), ensure_ascii=False, allow_nan=False) + "\n").encode()
+    lines = [json.dumps(asdict(score), ensure_ascii=False, allow_nan=False) + "\n" for score in scores]
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
+        cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        data = ("\n" * cut + "".join(lines)).encode()
         try:
-            written = os.write(descriptor, line)
-            if written < len(line):
-                raise OSError(f"{path}: wrote {written} of {len(line)} bytes")
+            written = os.write(descriptor, data)
+            if written < len(data):
+                raise OSError(f"{path}: wrote {written} of {len(data)} bytes")
         except OSError:
             os.ftruncate(descriptor, size)
             raise
@@ -108,28 +115,44 @@ def append_score(path: Path, score: Score) -> None:
         os.close(descriptor)
 
 
+def append_score(path: Path, score: Score) -> None:
+    """Add one line; see `append_scores`."""
+    append_scores(path, [score])
+
+
 def read_scores(path: Path) -> list[Score]:
     """Read a file of scores; one that does not exist has none.
 
+    A line that is no score is named on stderr, and the others are kept.
+
     Raises:
-        UserError: naming file and line, for a line that is no score.
+        UserError: the file is something else: no line of it is a score, nor the beginning of one.
     """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [_parse(line, f"{path}: line {number}") for number, line in enumerate(lines, start=1) if line]
+    scores, mistakes = [], []
+    content = path.read_bytes()
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        try:
+            scores += [_parse(line)] if line else []
+        except UserError as error:
+            mistakes.append(f"{path}: line {number}: {error}")
+    head = content[: len(_HEAD)]
+    if mistakes and not scores and head != _HEAD[: len(head)]:
+        raise UserError(f"{mistakes[0]}; give a file of scores, or a new one")
+    sys.stderr.writelines(f"warning: {' '.join(mistake.split())}; left out\n" for mistake in mistakes)
+    return scores
 
 
-def _parse(line: str, place: str) -> Score:
+def _parse(line: bytes) -> Score:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        raise UserError(f"{place}: not JSON at character {error.pos}: {error.msg}") from None
+        raise UserError(f"not JSON at character {error.pos}: {error.msg}") from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"not JSON ({type(error).__name__})") from None
     names = {entry.name for entry in fields(Score)}
     if not isinstance(row, dict) or set(row) != names:
         wrong = sorted(names ^ set(row)) if isinstance(row, dict) else []
-        raise UserError(f"{place}: not a score; missing or unknown: {', '.join(wrong) or 'everything'}")
-    try:
-        return Score(**row)
-    except UserError as error:
-        raise UserError(f"{place}: {error}") from None
+        raise UserError(f"not a score; missing or unknown: {', '.join(wrong) or 'everything'}")
+    return Score(**row)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,40 +11,18 @@ from torch import Tensor, distributed
 from transformers import PreTrainedModel
 
 from ama.core.mask_blocks import MaskBlocks
-from ama.data.whole_file import write_whole
 from ama.masks.objective import whole_penalty
 from ama.masks.optimize import Outcome, learned_mask, start_ratios
 from ama.masks.ratios import LearnedRatios
 from ama.masks.settings import MaskSettings
 from ama.models.in_memory import InMemoryAverage
+from ama.sampling.journal import Journal
 
-JOURNAL_NAME = "evaluations.jsonl"
+JOURNAL_NAME = "evaluations"
 _SPREAD = 1.0
 # In raw scalars and in units of the measure: a search that moves by less has settled.
 _TOLERANCES = {"tolx": 1e-3, "tolfun": 1e-6}
 _SETTLED = {"tolx", "tolfun", "tolfunhist", "tolflatfitness", "tolstagnation"}
-
-
-@dataclass
-class _Journal:
-    """What has been evaluated, kept in a file, so that an interrupted search repeats no evaluation."""
-
-    path: Path
-    values: dict[tuple[float, ...], float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        text = self.path.read_text() if self.path.exists() else ""
-        for line in text.splitlines(keepends=True):
-            if line.endswith("\n"):  # a kill may have cut the last line short
-                entry = json.loads(line)
-                self.values[tuple(entry["raw"])] = entry["value"]
-
-    def add(self, raw: tuple[float, ...], value: float) -> None:
-        self.values[raw] = value
-        if distributed.is_initialized() and distributed.get_rank():
-            return
-        lines = (json.dumps({"raw": raw, "value": value}) + "\n" for raw, value in self.values.items())
-        write_whole(self.path, lines)
 
 
 @dataclass
@@ -58,7 +34,8 @@ class _Problem:
     blocks: MaskBlocks
     settings: MaskSettings
     measure: Callable[[PreTrainedModel], float]
-    journal: _Journal
+    known: dict[tuple[float, ...], float]
+    note: Callable[[int, list[float]], None]
     on_evaluation: Callable[[int, float, Sequence[float]], None]
 
     def ratios_of(self, raw: Sequence[float]) -> Tensor:
@@ -71,15 +48,16 @@ class _Problem:
     def value(self, raw: Sequence[float]) -> float:
         """Return the measure of the average plus the penalty: the lower, the better."""
         key = tuple(map(float, raw))
-        if key not in self.journal.values:
+        if key not in self.known:
             ratios = self.ratios_of(key)
             schedule = self.blocks.schedule(ratios.tolist(), self.settings.init_val, extrapolate=True)
             model = self.average.mix(schedule)
             layers = model.config.num_hidden_layers
             value = self.measure(model) + whole_penalty(ratios, self.blocks, layers, self.settings)
-            self.journal.add(key, value)
-            self.on_evaluation(len(self.journal.values), value, ratios.tolist())
-        return self.journal.values[key]
+            self.note(len(self.known), [*key, value])
+            self.known[key] = value
+            self.on_evaluation(len(self.known), value, ratios.tolist())
+        return self.known[key]
 
 
 def search(
@@ -90,7 +68,7 @@ def search(
     *,
     evaluations: int,
     seed: int,
-    journal: Path,
+    journal: Journal[float],
     on_evaluation: Callable[[int, float, Sequence[float]], None] = lambda *_: None,
 ) -> Outcome:
     """Search the ratios that give the averaged model the lowest measure.
@@ -107,7 +85,7 @@ def search(
         measure: a number for an averaged model, the lower the better: its loss, or minus its reward.
         evaluations: how many models to measure, rounded up to whole generations.
         seed: of the search.
-        journal: file of the evaluations so far.
+        journal: of the evaluations so far: raw scalars, then the value.
         on_evaluation: called with count, value and ratios after each evaluation.
 
     Raises:
@@ -115,13 +93,14 @@ def search(
     """
     average = InMemoryAverage(before, after)
     blocks, ratios = start_ratios(after, settings)
-    problem = _Problem(average, ratios, blocks, settings, measure, _Journal(journal), on_evaluation)
+    known = {tuple(raw): value for *raw, value in journal.read().values()}
+    problem = _Problem(average, ratios, blocks, settings, measure, known, journal.writer(), on_evaluation)
     start = ratios.raw.detach().tolist()
     path = [problem.ratios_of(start).tolist()]
     verdict, best = ["one block: its ratio is the mean"], start
     if len(start) > 1:
         best, verdict = _walk(problem, start, evaluations, seed, path)
-    metrics = {"evaluations": float(len(problem.journal.values))}
+    metrics = {"evaluations": float(len(problem.known))}
     metrics |= {"value": problem.value(best), "value_at_equal_ratios": problem.value(start)}
     is_main = not distributed.is_initialized() or distributed.get_rank() == 0
     problem.ratios_of(best)

@@ -11,9 +11,8 @@ from ama.console import Parser, heavy_imports, positive_int, track_bytes
 from ama.console.run import USER_ERROR
 from ama.core.errors import UserError
 from ama.core.schedule import Schedule
-from ama.core.sites import Site, find_sites
-
-SiteCheck = Callable[[Iterable[Site]], None]
+from ama.core.sites import find_sites
+from ama.masks.given_schedule import SiteCheck
 
 
 def add_inputs(parser: Parser) -> None:

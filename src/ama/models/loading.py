@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ama.checkpoint.folder import read_json
 from ama.core.errors import UserError
 from ama.models.terminal import quiet
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -43,10 +45,11 @@ def load_reward_model(folder: Path, dtype: str = "auto") -> PreTrainedModel:
         The model on the CPU, in evaluation mode.
 
     Raises:
-        UserError: as `load_model`, and if the model has another number of outputs.
+        UserError: as `load_model`, and if it is a language model or has another number of outputs.
     """
     from transformers import AutoModelForSequenceClassification
 
+    _check_has_no_language_head(folder)
     model = _load(AutoModelForSequenceClassification, folder, dtype)
     if model.config.num_labels != 1:
         raise UserError(
@@ -54,6 +57,17 @@ def load_reward_model(folder: Path, dtype: str = "auto") -> PreTrainedModel:
             "give one that was trained with num_labels 1"
         )
     return model
+
+
+def _check_has_no_language_head(folder: Path) -> None:
+    path = folder / "config.json"
+    kinds = read_json(path).get("architectures") if path.is_file() else None
+    language = [kind for kind in kinds or [] if str(kind).endswith(("ForCausalLM", "LMHeadModel"))]
+    if language:
+        raise UserError(
+            f"{folder} is a language model ({language[0]}), no reward model: give one with a single output, "
+            "such as python -m ama.train_reward makes"
+        )
 
 
 def new_reward_model(folder: Path) -> PreTrainedModel:
@@ -85,9 +99,50 @@ def _load(
         model, info = factory.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True, **options
         )
-    missing = set(info["missing_keys"]) - set(fresh)
+    _check_whole(set(info["missing_keys"]) - set(fresh), str(folder))
+    return model  # type: ignore[no-any-return]
+
+
+def _check_whole(missing: set[str], label: str) -> None:
     if missing:
-        raise UserError(f"{folder}: the weights lack {min(missing)}")
+        raise UserError(f"{label}: the weights lack {min(missing)}")
+
+
+def model_of(folder: Path, tensors: Mapping[str, Tensor], label: str, dtype: str = "auto") -> PreTrainedModel:
+    """Make a causal language model of weights that are in memory, as `load_model` would of their files.
+
+    Args:
+        folder: holds config.json and, if the model has one, generation_config.json.
+        tensors: the weights by their names in a checkpoint.
+        label: names the model in errors.
+        dtype: type of the weights in the model, `auto` for that of config.json.
+
+    Returns:
+        The model on the CPU, in evaluation mode.
+
+    Raises:
+        UserError: transformers knows no such model, or some of its weights are missing.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+
+    with _user_errors(folder, "model", label):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        # The class is asked of an empty model: the Auto class does not load without files.
+        factory: Any = AutoModelForCausalLM
+        with torch.device("meta"):
+            kind = type(factory.from_config(config))
+        settings = (folder / "generation_config.json").is_file()
+        generation = GenerationConfig.from_pretrained(folder, local_files_only=True) if settings else None
+        model, info = kind.from_pretrained(
+            None,
+            config=config,
+            state_dict=dict(tensors),
+            dtype=dtype,
+            generation_config=generation,
+            output_loading_info=True,
+        )
+    _check_whole(info["missing_keys"], label)
     return model  # type: ignore[no-any-return]
 
 
@@ -118,7 +173,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 @contextmanager
-def _user_errors(folder: Path, what: str) -> Iterator[None]:
+def _user_errors(folder: Path, what: str, label: str | None = None) -> Iterator[None]:
     # Checked first, since transformers takes a path that does not exist for a hub id.
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: not a model folder (no config.json)")
@@ -126,4 +181,4 @@ def _user_errors(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise UserError(f"{folder}: no {what} that transformers can load: {error}") from error
+        raise UserError(f"{label or folder}: no {what} that transformers can load: {error}") from error

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ama.console import Parser, positive_int
 from ama.rlhf.settings import LoraSettings, RemedySettings, StageSettings
-from ama.sampling.generation import SamplingSettings
 
 
 def add_places(parser: Parser, model: str, out: str) -> None:
@@ -61,36 +60,12 @@ def add_remedies(parser: Parser) -> None:
     add("--replay", type=Path, nargs="+", default=[], metavar="FILE", help="general text to replay")
     add("--replay_weight", type=float, default=0.0, help="weight of the cross-entropy on it")
     add("--replay_block", type=positive_int, default=128, help="tokens of a block of it")
-
-
-def add_sampling(parser: Parser, *, samples: int) -> None:
-    """Add the options of sampling, with the paper's values."""
-    add = parser.add_argument
-    add("--max_prompt_tokens", type=positive_int, default=256, help="leave longer prompts out")
-    add("--samples", type=positive_int, default=samples, help="replies to each prompt")
-    add("--temperature", type=float, default=1.0, help="of the sampling; 0 takes the likeliest token")
-    add("--top_k", type=int, default=0, help="draw from that many likeliest tokens; 0: from all")
-    add("--top_p", type=float, default=1.0, help="draw from the likeliest tokens of this share")
-    add("--max_new_tokens", type=positive_int, default=128, help="of a reply")
-    add("--engine", choices=("transformers", "vllm"), default="transformers", help="what samples")
-    add("--sample_batch", type=positive_int, default=64, help="replies at a time on each process")
-
-
-def sampling_settings(options: Namespace) -> SamplingSettings:
-    """Return the settings of `add_sampling`'s options.
-
-    Raises:
-        UserError: a number outside its range.
-    """
-    return SamplingSettings(
-        samples=options.samples,
-        temperature=options.temperature,
-        top_k=options.top_k,
-        top_p=options.top_p,
-        max_new_tokens=options.max_new_tokens,
-        batch=options.sample_batch,
-        seed=options.seed,
-        engine=options.engine,
+    add(
+        "--ema",
+        type=float,
+        default=0.0,
+        metavar="DECAY",
+        help="result is the moving average of the weights, of which each step keeps this share",
     )
 
 
@@ -131,4 +106,5 @@ def _remedies(options: Namespace) -> RemedySettings:
         options.replay_weight,
         tuple(options.replay),
         options.replay_block,
+        options.ema,
     )

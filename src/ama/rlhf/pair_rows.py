@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ama.core.errors import UserError
 from ama.data.pairs import Pair
 from ama.sampling.encoding import Encoded, encode_dialogues
+from ama.sampling.lengths import short_enough
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -31,16 +30,6 @@ def encode_pairs(
     prompts = [pair.prompt for pair in pairs]
     chosen = encode_dialogues(tokenizer, prompts, [pair.chosen for pair in pairs])
     rejected = encode_dialogues(tokenizer, prompts, [pair.rejected for pair in pairs])
-    kept = [
-        triple
-        for triple in zip(pairs, chosen, rejected, strict=True)
-        if max(len(triple[1].ids), len(triple[2].ids)) <= max_length
-    ]
-    if not kept:
-        raise UserError(f"no {which} pair has at most {max_length} tokens: raise --max_length")
-    if len(kept) < len(pairs):
-        sys.stderr.write(
-            f"{len(pairs) - len(kept)} of {len(pairs)} {which} pairs have more than {max_length} tokens: "
-            "left out\n"
-        )
-    return kept
+    lengths = [max(len(one.ids), len(other.ids)) for one, other in zip(chosen, rejected, strict=True)]
+    triples = list(zip(pairs, chosen, rejected, strict=True))
+    return short_enough(triples, lengths, max_length, f"{which} pair", "--max_length")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -11,16 +10,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback, set_seed
 
 from ama.core.errors import UserError
 from ama.models import load_model, load_reward_model, load_tokenizer, quiet
 from ama.rlhf.arguments import trainer_arguments
 from ama.rlhf.lora import lora_config
+from ama.rlhf.ppo_rounds import Checkpoints, Prompts, RoundLines
 from ama.rlhf.ppo_settings import PpoSettings
 from ama.rlhf.settings import StageSettings
 from ama.rlhf.stage import describe_run, dtype_to_save, finish, work_of
 from ama.sampling.encoding import check_vocabulary, context_length, encode_prompts
+from ama.training.resume import open_work
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -35,7 +36,7 @@ def train_ppo(
     ppo: PpoSettings,
     dtype: str = "auto",
 ) -> None:
-    """Train a model against a reward model by PPO, and save it. TRL can't go on after a crash.
+    """Train a model against a reward model by PPO, and save it; goes on where an earlier run was cut short.
 
     The value model begins as the reward model. Unlike elsewhere, a reply ends at the end-of-text token
     only, not at the next `###Human`.
@@ -55,12 +56,11 @@ def train_ppo(
     """
     # TRL warns that this part may change; it is pinned.
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    from accelerate import Accelerator
     from datasets import Dataset
     from trl.experimental.ppo.ppo_config import PPOConfig
     from trl.experimental.ppo.ppo_trainer import PPOTrainer
 
-    if settings.deepspeed:
-        raise UserError("PPO does not run under DeepSpeed yet: leave zero_stage and hostfile empty")
     quiet()
     tokenizer = load_tokenizer(base)
     _check_same_vocabulary(tokenizer, load_tokenizer(judge), base, judge)
@@ -77,6 +77,10 @@ def train_ppo(
         # One share at a time: with accumulation TRL would step once a round, whatever the minibatches.
         "per_device_train_batch_size": share,
         "gradient_accumulation_steps": 1,
+        # TRL's field hides the number that transformers reads from the environment.
+        "world_size": int(os.environ.get("WORLD_SIZE", "1")),
+        # TRL's trainer clips no gradient; DeepSpeed shall not either.
+        "max_grad_norm": 0.0,
         "num_mini_batches": minibatches,
         "num_ppo_epochs": int(settings.epochs),
         "total_episodes": ppo.rollouts * ppo.rounds,
@@ -87,14 +91,18 @@ def train_ppo(
         "kl_coef": ppo.kl_coef,
         "local_rollout_forward_batch_size": ppo.sample_batch,
         "num_sample_generations": 0,
-        "save_strategy": "no",
         "logging_steps": 1,
     }
     work = work_of(out)
     arguments = trainer_arguments(PPOConfig, work, settings, **own)
+    if arguments.deepspeed_plugin:
+        # TRL makes an accelerator without the plugin, which then takes over that of this one.
+        Accelerator(deepspeed_plugin=arguments.deepspeed_plugin)
     policy = load_model(base, "float32")
     check_vocabulary(policy, tokenizer)
     _check_room(rows, policy, ppo.max_new_tokens)
+    # Adapters are drawn before TRL seeds anything, and it never seeds NumPy, which orders the minibatches.
+    set_seed(settings.seed)
     trainer = PPOTrainer(
         args=arguments,
         processing_class=tokenizer,
@@ -106,32 +114,24 @@ def train_ppo(
         callbacks=[RoundLines()],
         peft_config=lora_config(settings.lora, policy, None),
     )
-    trainer.remove_callback(PrinterCallback)
-    with contextlib.redirect_stdout(sys.stderr):
-        trainer.train()  # type: ignore[no-untyped-call]
-    work.mkdir(parents=True, exist_ok=True)
+    _go_through_rounds(trainer, rows, ppo.rollouts, run)
     finish(trainer, load_tokenizer(base), base, out, dtype_to_save(dtype, base), run, part="policy")
 
 
-class RoundLines(TrainerCallback):
-    """Write the mean reward and the KL divergence of each round; stop a training that diverges."""
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Write one line.
-
-        Raises:
-            UserError: a mean that is no number.
-        """
-        if not logs or "objective/scores" not in logs:
-            return
-        reward, divergence = logs["objective/scores"], logs["objective/kl"]
-        if not (math.isfinite(reward) and math.isfinite(divergence)):
-            raise UserError(f"reward {reward}, KL {divergence} in round {state.global_step}; lower --lr")
-        if state.is_world_process_zero:
-            sys.stderr.write(
-                f"round {state.global_step}/{state.max_steps}  reward {reward:.3f}  KL {divergence:.3f}"
-                f"  lr {logs['lr']:.1e}\n"
-            )
+def _go_through_rounds(
+    trainer: Any, rows: Sequence[Sequence[int]], rollouts: int, run: dict[str, object]
+) -> None:
+    """Run the rounds that are left with TRL's trainer, which is given the prompts in an order of our own."""
+    with trainer.args.main_process_first():
+        begun = open_work(Path(trainer.args.output_dir), run)
+    accelerator = trainer.accelerator
+    process = (accelerator.process_index, accelerator.num_processes)
+    prompts = Prompts(rows, rollouts, trainer.args.seed, trainer.data_collator, process)
+    trainer.dataloader = prompts
+    trainer.add_callback(Checkpoints(accelerator, trainer.lr_scheduler, prompts, begun))
+    trainer.remove_callback(PrinterCallback)
+    with contextlib.redirect_stdout(sys.stderr):
+        trainer.train()
 
 
 def padding_apart(tokenizer: PreTrainedTokenizerBase) -> int:

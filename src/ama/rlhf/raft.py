@@ -93,7 +93,9 @@ def run_raft(
         prompts: to sample replies to.
         iterations: 1 or more. Not part of what makes the run: more go on, fewer stop earlier.
         settings: of the run.
-        training: of the fine-tuning; iteration i is seeded by seed + i.
+        training: of the fine-tuning; iteration i is seeded by seed + i. With a moving average of the weights,
+            an iteration samples from the average of the one before, and its weights and its average go on
+            from there: one average over all iterations, to which the weights return after each.
 
     Returns:
         The folder of the last iteration.

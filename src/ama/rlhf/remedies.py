@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,9 @@ from torch.nn.functional import cross_entropy
 from ama.core.errors import UserError
 from ama.data import pack, read_texts
 from ama.models import load_model
-from ama.rlhf.arguments import deepspeed_config
+from ama.models.sharded import is_divided
+from ama.rlhf.distance import DividedPenalty, distance_penalty
+from ama.rlhf.moving_average import MovingAverage
 from ama.rlhf.settings import RemedySettings, StageSettings
 
 if TYPE_CHECKING:
@@ -26,21 +28,28 @@ class Remedies:
     """A mixin for a trainer of TRL: `class Trainer(Remedies, SFTTrainer)`, then `trainer.use(...)`."""
 
     _settings: RemedySettings = RemedySettings()
-    _before: PreTrainedModel | None = None
+    _before: Any = None
+    _start: Mapping[str, nn.Parameter] = {}
+    _divided: DividedPenalty | None = None
 
     def use(self, settings: RemedySettings, before: PreTrainedModel | None) -> None:
-        """Add the terms to the loss.
+        """Add the terms to the loss, and keep a moving average of the weights where one is asked for.
 
         Args:
-            settings: their weights.
+            settings: the terms' weights and the average's decay.
             before: the model before RLHF in float32, None where no term needs it.
         """
         trainer: Any = self
         self._settings = settings
         if before is not None:
-            self._before = before.to(trainer.accelerator.device).requires_grad_(False).eval()
+            # transformers loads models in evaluation mode.
+            before.requires_grad_(False)
+            self._start = dict(before.named_parameters())
+            self._before = _placed(before, trainer.accelerator)
         if settings.replay_weight:
             trainer.data_collator = with_replay(trainer.data_collator)
+        if settings.ema:
+            trainer.add_callback(MovingAverage(settings.ema))
 
     def compute_loss(
         self,
@@ -56,7 +65,7 @@ class Remedies:
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
         loss, outputs = parent.compute_loss(model, inputs, True, num_items_in_batch)
         if model.training:
-            extra = self._terms(trainer.accelerator.unwrap_model(model), outputs, ids, mask)
+            extra = self._distance(model) + self._distillation(outputs, ids, mask)
             if replayed is not None:
                 extra = extra + self._settings.replay_weight * language_loss(model, replayed)
             # The Trainer divides by the accumulation steps only where it does not pass the number of items.
@@ -64,28 +73,34 @@ class Remedies:
             loss = loss + extra / (trainer.current_gradient_accumulation_steps if counted else 1)
         return (loss, outputs) if return_outputs else loss
 
-    def _terms(self, model: nn.Module, outputs: Any, ids: Tensor, mask: Tensor) -> Tensor:
-        settings, total = self._settings, torch.zeros((), device=ids.device)
-        if self._before is None:
-            return total
-        if settings.l1 or settings.l2:
-            total = total + distance_penalty(model, self._before, settings.l1, settings.l2)
-        if settings.distill:
-            with torch.no_grad():
-                given: Any = self._before
-                logits = given(input_ids=ids, attention_mask=mask, use_cache=False).logits
-            total = total + settings.distill * distillation(outputs["logits"], logits, mask)
-        return total
+    def _distance(self, model: nn.Module) -> Tensor | float:
+        """Return the penalties on the weights; the value alone under ZeRO-3, whose steps get the gradient."""
+        trainer: Any = self
+        l1, l2 = self._settings.l1, self._settings.l2
+        if not (l1 or l2):
+            return 0.0
+        if not any(map(is_divided, self._start.values())):
+            return distance_penalty(trainer.accelerator.unwrap_model(model), self._start, l1, l2)
+        if self._divided is None:
+            self._divided = DividedPenalty(model, self._start, l1, l2)
+        return self._divided.value()
+
+    def _distillation(self, outputs: Any, ids: Tensor, mask: Tensor) -> Tensor | float:
+        if not self._settings.distill:
+            return 0.0
+        with torch.no_grad():
+            logits = self._before(input_ids=ids, attention_mask=mask, use_cache=False).logits
+        return self._settings.distill * distillation(outputs["logits"], logits, mask)
 
 
-def distance_penalty(model: nn.Module, before: nn.Module, l1: float, l2: float) -> Tensor:
-    """Return l1 * sum |p - p0| + l2 * sum (p - p0)^2 over all parameters (paper, section 4)."""
-    start = dict(before.named_parameters())
-    total = torch.zeros((), device=next(model.parameters()).device)
-    for name, parameter in model.named_parameters():
-        moved = parameter - start[name]
-        total = total + l1 * moved.abs().sum() + l2 * moved.square().sum()
-    return total
+def _placed(before: PreTrainedModel, accelerator: Any) -> Any:
+    """Return the model before where it can be called: on the device, or as a ZeRO-3 model of its own."""
+    if not any(map(is_divided, before.parameters())):
+        place: Any = before.to
+        return place(accelerator.device)
+    from trl.models.utils import prepare_deepspeed
+
+    return prepare_deepspeed(before, accelerator)
 
 
 def distillation(logits: Tensor, before: Tensor, mask: Tensor) -> Tensor:
@@ -133,17 +148,14 @@ def replayed(
 
 
 def model_before(folder: Path, settings: StageSettings) -> PreTrainedModel | None:
-    """Load the model that the remedies hold on to, None where no remedy needs it.
+    """Load the model that the remedies hold on to, None where no remedy needs it; divided under ZeRO-3.
 
     Raises:
-        UserError: a penalty on weights together with adapters, or before beside a model that ZeRO-3 divides.
+        UserError: a penalty on weights together with adapters.
     """
     remedies = settings.remedies
     if settings.lora is not None and (remedies.l1 or remedies.l2):
         raise UserError("--l1 and --l2 hold the weights near before; with --lora_r they are frozen: drop one")
     if not remedies.needs_before:
         return None
-    config = deepspeed_config(settings) or {}
-    if config.get("zero_optimization", {}).get("stage") == 3:
-        raise UserError("--l1, --l2 and --distill do not run under ZeRO-3 yet: use stage 2 or 0")
     return load_model(folder, "float32")

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from ama.core.errors import UserError
 from ama.data.samples import Sample
+from ama.sampling.measures import distinct
 
 _WINDOW = 3
 
@@ -61,9 +62,8 @@ class Selection:
 
 def repetition(text: str) -> float:
     """Return the share of a text's three-word windows that have occurred in it before; 0 for few words."""
-    words = text.split()
-    windows = [tuple(words[i : i + _WINDOW]) for i in range(len(words) - _WINDOW + 1)]
-    return 1 - len(set(windows)) / len(windows) if windows else 0.0
+    share = distinct([text], _WINDOW)
+    return 0.0 if share is None else 1 - share
 
 
 def passing(samples: Sequence[Sample], settings: SelectionSettings) -> Selection:

@@ -47,9 +47,11 @@ class RemedySettings:
         replay_weight: weight of the cross-entropy on general text.
         replay: files of that text.
         replay_block: tokens of a block of it.
+        ema: share of the old average in a moving average of the weights after each step, in [0, 1); the
+            average is the result in place of the last weights.
 
     Raises:
-        UserError: a negative weight, or replay without files or the other way round.
+        UserError: a number outside its range, or replay without files or the other way round.
     """
 
     l1: float = 0.0
@@ -58,12 +60,15 @@ class RemedySettings:
     replay_weight: float = 0.0
     replay: tuple[Path, ...] = ()
     replay_block: int = 128
+    ema: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         for name in ("l1", "l2", "distill", "replay_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UserError(f"{name} {getattr(self, name)}: must be 0 or more, and finite")
+        if not 0 <= self.ema < 1:
+            raise UserError(f"ema {self.ema} lies outside [0, 1): it is the share of the old average")
         if bool(self.replay) != bool(self.replay_weight):
             raise UserError("--replay needs --replay_weight above 0, and the other way round: give both")
 

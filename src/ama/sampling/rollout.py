@@ -1,4 +1,4 @@
-"""Sample replies with one model and score them with another, both from folders, and keep what is done."""
+"""Sample replies with one model and score them with another, and keep what is done."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ama.data.samples import Sample
 from ama.models import load_model, load_reward_model, load_tokenizer
@@ -18,7 +18,9 @@ from ama.sampling.reward import score_texts
 from ama.sampling.vllm_engine import sample_with_vllm
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_Item = TypeVar("_Item", str, float)
 
 
 def rollout(
@@ -45,12 +47,8 @@ def rollout(
     """
     asked = replies_of(model, prompts, settings, work, dtype)
     gc.collect()
-    texts = [sample.prompt + sample.reply for sample in asked]
-    reader = _placed(load_reward_model(judge, dtype))
-    scores_done: Journal[float] = Journal(work, "scores")
-    scores = score_texts(
-        reader, load_tokenizer(judge), texts, settings.batch, scores_done.writer(), scores_done.read()
-    )
+    reader, tokenizer = placed(load_reward_model(judge, dtype)), load_tokenizer(judge)
+    scores = rewards_of(reader, tokenizer, asked, settings.batch, Journal(work, "scores"))
     return [replace(sample, reward=score) for sample, score in zip(asked, scores, strict=True)]
 
 
@@ -66,21 +64,47 @@ def replies_of(
     if settings.engine == "vllm":
         replies = sample_with_vllm(model, prompts, settings, dtype, done.writer(), done.read())
     else:
-        replies = _sample(model, prompts, settings, dtype, done)
+        replies = replies_by(placed(load_model(model, dtype)), load_tokenizer(model), prompts, settings, done)
     asked = [prompt for prompt in prompts for _ in range(settings.samples)]
     return [Sample(prompt, reply) for prompt, reply in zip(asked, replies, strict=True)]
 
 
-def _sample(
-    model: Path, prompts: Sequence[str], settings: SamplingSettings, dtype: str, journal: Journal[str]
+def replies_by(
+    speaker: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    settings: SamplingSettings,
+    done: Journal[str],
 ) -> list[str]:
-    speaker, tokenizer = _placed(load_model(model, dtype)), load_tokenizer(model)
+    """Return `sample_replies` of a model in memory; what the journal has is not sampled again.
+
+    Raises:
+        UserError: as `sample_replies`.
+    """
     batches = -(-len(prompts) * settings.samples // settings.batch)
-    note = _progress("sampling", journal.writer(), batches)
-    return sample_replies(speaker, tokenizer, prompts, settings, note, journal.read())
+    note = _progress("sampling", done.writer(), batches)
+    return sample_replies(speaker, tokenizer, prompts, settings, note, done.read())
 
 
-def _placed(model: PreTrainedModel) -> PreTrainedModel:
+def rewards_of(
+    reader: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    samples: Sequence[Sample],
+    batch: int,
+    done: Journal[float],
+) -> list[float]:
+    """Return `score_texts` of prompts and replies; what the journal has is not scored again.
+
+    Raises:
+        UserError: as `score_texts`.
+    """
+    note = _progress("scoring", done.writer(), -(-len(samples) // batch))
+    texts = [sample.prompt + sample.reply for sample in samples]
+    return score_texts(reader, tokenizer, texts, batch, note, done.read())
+
+
+def placed(model: PreTrainedModel) -> PreTrainedModel:
+    """Put a model on this process's device."""
     from accelerate import PartialState
 
     place: Any = model.to
@@ -89,13 +113,13 @@ def _placed(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def _progress(
-    what: str, note: Callable[[int, list[str]], None], batches: int
-) -> Callable[[int, list[str]], None]:
+    what: str, note: Callable[[int, list[_Item]], None], batches: int
+) -> Callable[[int, list[_Item]], None]:
     """Wrap a journal's writer so that the first process also says how far it has come, ten times at most."""
     shown = rank_and_size()[0] == 0
     step = max(1, batches // 10)
 
-    def on_done(number: int, items: list[str]) -> None:
+    def on_done(number: int, items: list[_Item]) -> None:
         note(number, items)
         if shown and (number + 1) % step == 0:
             sys.stderr.write(f"{what}: batch {number + 1}/{batches}\n")

@@ -1,0 +1,103 @@
+"""The rows of one run of an evaluation: which are there already, and new ones with all that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ama.checkpoint.record import commit
+from ama.evaluation.processes import is_first
+from ama.evaluation.scores import Score, append_scores, read_scores, score_key
+from ama.evaluation.subject import Subject
+
+
+@dataclass(frozen=True)
+class Number:
+    """One measured number.
+
+    Attributes:
+        metric: its name.
+        value: finite.
+        stderr: its standard error, None where it has none.
+        n: how many units (blocks, questions, replies) were measured.
+    """
+
+    metric: str
+    value: float
+    stderr: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured, but for the model.
+
+    Attributes:
+        group: as in `Score`.
+        task: name of the task.
+        backend: the distribution whose software measures.
+        settings: what decides the numbers beside the model; seed and version of the backend have their own
+            columns and are no part of it.
+        seed: of sampling, None where nothing is sampled.
+    """
+
+    group: str
+    task: str
+    backend: str
+    settings: Mapping[str, Any]
+    seed: int | None = None
+
+
+class ScoreBook:
+    """A file of scores as a run of an evaluation sees it."""
+
+    def __init__(self, path: Path, *, rerun: bool = False) -> None:
+        """Read what is there; with `rerun` nothing counts as measured.
+
+        Raises:
+            UserError: the file is something else than scores.
+        """
+        self._path = path
+        self._known = set() if rerun else {(score.key, score.seed) for score in read_scores(path)}
+
+    def lacks(self, subject: Subject, what: Measurement, metrics: Iterable[str]) -> bool:
+        """Tell whether one of the metrics has not been measured yet."""
+        settings = _settings(subject, what)
+        keys = ((score_key(subject.model, what.task, name, settings), what.seed) for name in metrics)
+        return any(key not in self._known for key in keys)
+
+    def add(self, subject: Subject, what: Measurement, numbers: Sequence[Number]) -> None:
+        """Append a row for each number, all together; of several processes the first one does.
+
+        Raises:
+            UserError: a number that is not finite.
+            OSError: the file can't be written.
+        """
+        if not is_first():
+            return
+        shared: dict[str, Any] = {
+            "model": subject.model,
+            "schedule": subject.schedule,
+            "group": what.group,
+            "task": what.task,
+            "seed": what.seed,
+            "backend": what.backend,
+            "backend_version": version(what.backend),
+            "settings": _settings(subject, what),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "commit": commit() or "",
+        }
+        scores = [
+            Score(metric=found.metric, value=found.value, stderr=found.stderr, n=found.n, **shared)
+            for found in numbers
+        ]
+        append_scores(self._path, scores)
+        self._known |= {(score.key, score.seed) for score in scores}
+
+
+def _settings(subject: Subject, what: Measurement) -> dict[str, Any]:
+    return {**what.settings, "weights": subject.fingerprint, "ratio": subject.ratio}

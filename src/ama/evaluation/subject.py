@@ -1,0 +1,153 @@
+"""What is measured: a checkpoint, a LoRA adapter on its base, or an average that is made in memory."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ama.checkpoint.adapter import is_adapter
+from ama.checkpoint.folder import read_json
+from ama.checkpoint.plan import MergePlan, plan_merge
+from ama.checkpoint.record import schedule_name, schedule_record
+from ama.checkpoint.resolve import locate, open_pair
+from ama.core.errors import UserError
+from ama.core.schedule import Schedule, Scope
+from ama.core.sites import find_sites
+from ama.core.split_tag import parse_ratio
+from ama.masks.given_schedule import given_schedule
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_Loader = Callable[[str], "tuple[PreTrainedModel, PreTrainedTokenizerBase]"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model to measure; nothing of it is loaded until `load` is called.
+
+    Attributes:
+        model: the model in score rows: a path or hub id, `before + after` for an average made in memory.
+        schedule: name of the ratio schedule, empty if the model is no average.
+        ratio: the schedule's alpha, in [0, 1], None if the model is no average.
+        fingerprint: changes when the weights do.
+        folder: of a whole checkpoint, None where there is none that could be loaded as it is.
+    """
+
+    model: str
+    schedule: str
+    ratio: float | None
+    fingerprint: str
+    folder: Path | None
+    _load: _Loader = field(repr=False, compare=False)
+
+    @property
+    def label(self) -> str:
+        """A short name for progress bars."""
+        name = " + ".join(Path(part).name for part in self.model.split(" + "))
+        return f"{name} {self.schedule}" if self.folder is None and self.schedule else name
+
+    def load(self, dtype: str = "auto") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """Load the model onto this process's device, and its tokenizer.
+
+        Args:
+            dtype: type of the weights, `auto` for the checkpoint's own, float32, bfloat16 or float16.
+
+        Raises:
+            UserError: there is no model or tokenizer that transformers can load.
+        """
+        import torch
+
+        model, tokenizer = self._load(dtype)
+        torch.nn.Module.to(model, torch.accelerator.current_accelerator() or "cpu")
+        return model, tokenizer
+
+
+def subjects_of(options: Namespace) -> list[Subject]:
+    """Return what the options of `ama.evaluation.options.add_subjects` name, the models before the averages.
+
+    Raises:
+        UserError: nothing is named, a model is no checkpoint, the options for averages are incomplete, or a
+            schedule does not fit.
+    """
+    subjects = [_of_model(source) for source in options.models or []]
+    pair = (options.before, options.after, options.schedule)
+    if any(pair):
+        subjects += _averages(options)
+    if not subjects:
+        raise UserError("nothing to measure: give --models, or --before, --after and --schedule")
+    return subjects
+
+
+def _of_model(source: str) -> Subject:
+    from ama.models import load_model, load_tokenizer, provenance
+
+    folder, _ = locate(source, None)
+    if is_adapter(folder):
+        return _of_adapter(source, folder)
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{source}: not a model folder (no config.json)")
+    origin = provenance(folder)
+
+    def load(dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        return load_model(folder, dtype), load_tokenizer(folder)
+
+    return Subject(source, origin.schedule, origin.ratio, origin.fingerprint, folder, load)
+
+
+def _of_adapter(source: str, folder: Path) -> Subject:
+    base = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise UserError(f"adapter {source}: its adapter_config.json names no base_model_name_or_path")
+    try:
+        plan = plan_merge(*open_pair(base, source, (None, None)), Schedule(0.0))
+    except UserError as error:
+        raise UserError(f"adapter {source} on its base {base}: {error}") from error
+    return Subject(source, "", None, _fingerprint(plan), None, _loader(plan))
+
+
+def _averages(options: Namespace) -> list[Subject]:
+    for name in ("before", "after", "schedule"):
+        if not getattr(options, name):
+            raise UserError(
+                f"--{name} is missing: an average in memory needs --before, --after and --schedule, "
+                "such as --schedule 0.3"
+            )
+    alpha = None if options.alpha is None else parse_ratio(options.alpha, "--alpha")
+    given = [given_schedule(text, alpha, Scope(options.scope)) for text in options.schedule]
+    before, after = open_pair(options.before, options.after, (None, None))
+    sites = find_sites({name: tensor.shape for name, tensor in before.tensors.items()}, before.num_layers)
+    subjects = []
+    for schedule, check in given:
+        if check:
+            check(sites.values())
+        plan = plan_merge(before, after, schedule)
+        name = f"{options.before} + {options.after}"
+        loader = _loader(plan)
+        subjects.append(
+            Subject(name, schedule_name(schedule), schedule.ratio, _fingerprint(plan), None, loader)
+        )
+    return subjects
+
+
+def _loader(plan: MergePlan) -> _Loader:
+    def load(dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        from ama.models.merged import load_merged
+
+        return load_merged(plan, dtype)
+
+    return load
+
+
+def _fingerprint(plan: MergePlan) -> str:
+    """Return what changes when an input's weights or a ratio does."""
+    from ama.models import provenance
+
+    parts = [provenance(model.folder).fingerprint for model in (plan.before, plan.after)]
+    text = json.dumps([*parts, schedule_record(plan.schedule)], sort_keys=True)
+    return sha256(text.encode()).hexdigest()[:32]

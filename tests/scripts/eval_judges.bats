@@ -1,0 +1,72 @@
+#!/usr/bin/env bats
+# scripts/eval_raft, scripts/eval_pairrm: what each recipe launches, with the paper's values unless set otherwise.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+  source "${BATS_TEST_DIRNAME}/helpers.bash"
+  make_repository
+  cp -r "${BATS_TEST_DIRNAME}/../../configs" "$repository"
+  stub "${stubs}/python" <<<'[[ "$*" == *"import ama"* ]] || record python "$@"'
+  stub "${stubs}/torchrun" <<'EOF'
+record torchrun "$CUDA_VISIBLE_DEVICES" "$@"
+EOF
+  reward="${repository}/scripts/eval_raft/run_eval_raft_align.sh"
+  pairrm="${repository}/scripts/eval_pairrm/run_pairrm.sh"
+}
+
+@test "run_eval_raft_align.sh: the paper's values" {
+  bash "$reward" --limit 9
+  expect_lines "$calls" python -m ama.evaluate_reward --models output/raft/iteration_10/model \
+    --reward_model output/reward_model --prompts data/hh_rlhf/rlhf/rlhf_eval --task hh_rlhf \
+    --scores output/eval_raft/scores.jsonl --temperature 1.0 --max_new_tokens 196 --max_prompt_tokens 256 \
+    --sample_batch 64 --batch_size 64 --seed 0 --limit 9
+}
+
+@test "run_pairrm.sh: the paper's values" {
+  bash "$pairrm"
+  expect_lines "$calls" python -m ama.evaluate_pairrm --models output/raft/iteration_10/model \
+    --references data/alpaca_eval/alpaca_eval.json --reference_name gpt4_1106_preview --pairrm llm-blender/PairRM \
+    --task alpaca_eval --scores output/eval_pairrm/scores.jsonl --temperature 0.7 --top_k 0 --top_p 1.0 \
+    --max_new_tokens 300 --sample_batch 64 --batch_size 4 --seed 0
+}
+
+@test "run_pairrm.sh: HH prompts against other replies, PairRM from folders" {
+  references_path='other replies.json' reference_name='' task=hh pairrm_path=a/PairRM pairrm_base_path='a base' \
+    temperature=1 top_k=50 top_p=0.95 max_new_tokens=256 sample_batch=2 batch_size=3 seed=5 output_dir='an out' \
+    bash "$pairrm" --prompts p
+  expect_lines "$calls" python -m ama.evaluate_pairrm --models output/raft/iteration_10/model \
+    --references 'other replies.json' --pairrm a/PairRM --pairrm_base 'a base' --task hh \
+    --scores 'an out/scores.jsonl' --temperature 1 --top_k 50 --top_p 0.95 --max_new_tokens 256 \
+    --sample_batch 2 --batch_size 3 --seed 5 --prompts p
+}
+
+@test "several models, or averages by several schedules" {
+  for recipe in "$reward" "$pairrm"; do
+    : >"$calls"
+    model_path='one *' bash "$recipe"
+    [ "$(sed -n 4,6p "$calls" | paste -sd ' ')" = "--models one *" ]
+    : >"$calls"
+    model_path0='be fore' model_path1=after schedule='0.2 split|1|0.5|0.1' bash "$recipe" --alpha 0.1
+    [ "$(sed -n 4,10p "$calls" | paste -sd ';')" = "--before;be fore;--after;after;--schedule;0.2;split|1|0.5|0.1" ]
+    [ "$(tail -n 2 "$calls" | paste -sd ' ')" = "--alpha 0.1" ]
+    model_path=' ' run bash "$recipe"
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"model_path is empty"* ]]
+  done
+}
+
+@test "several GPUs: a process on each" {
+  for recipe in "$reward" "$pairrm"; do
+    : >"$calls"
+    gpu_ids=2,5,7 bash "$recipe"
+    [ "$(head -n 6 "$calls" | paste -sd ' ')" = "torchrun 2,5,7 --standalone --nproc_per_node 3 -m" ]
+  done
+}
+
+@test "the exit status and stderr of the run are kept" {
+  stub "${stubs}/torchrun" <<<'echo "error: no such folder" >&2; exit 2'
+  gpu_ids=0,1 log_path=logs/reward run bash "$reward"
+  [ "$status" -eq 2 ]
+  [ "$(cat logs/reward.err)" = "error: no such folder" ]
+}
