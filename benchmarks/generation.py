@@ -36,17 +36,19 @@ def main() -> None:
     parser.add_argument("--prompts", type=Path, required=True, help="LMFlow JSON of prompts")
     parser.add_argument("--count", type=int, default=64, help="how many prompts to take")
     parser.add_argument("--new_tokens", type=int, default=64, help="of a reply, at most")
-    parser.add_argument("--batch", type=int, default=64, help="replies at a time, against one")
+    parser.add_argument(
+        "--batches",
+        type=int,
+        nargs="+",
+        default=[1, 16, 64],
+        help="replies at a time, compared to the first",
+    )
     options = parser.parse_args()
     prompts = [sample.prompt for sample in read_samples(options.prompts)][: options.count]
-    alone, together = (
-        speed(options.model, prompts, options.new_tokens, batch) for batch in (1, options.batch)
-    )
-    sys.stdout.write(
-        "| replies at a time | tokens a second |\n| --- | --- |\n"
-        f"| 1 | {alone:.1f} |\n| {options.batch} | {together:.1f} |\n"
-        f"{together / alone:.1f} times as fast\n"
-    )
+    speeds = [speed(options.model, prompts, options.new_tokens, batch) for batch in options.batches]
+    sys.stdout.write("| replies at a time | tokens a second | times as fast |\n| --- | --- | --- |\n")
+    for batch, found in zip(options.batches, speeds, strict=True):
+        sys.stdout.write(f"| {batch} | {found:.1f} | {found / speeds[0]:.1f} |\n")
 
 
 if __name__ == "__main__":

@@ -1,24 +1,31 @@
 # shellcheck shell=bash
-# Sourced after common.sh and launch.sh by the recipes that measure models: which models, on which GPUs.
+# Sourced after common.sh by the recipes that measure models: what their variables say, as arguments of the command.
 set -euo pipefail
 
-# evaluate MODELS BEFORE AFTER SCHEDULES GPU_IDS COMMAND OPTIONS...: run `python -m COMMAND` on averages made in memory if
-# there are SCHEDULES, else on MODELS; several stand apart by spaces. A process runs on each of GPU_IDS, such as 0,1,2;
-# without ids there is one process.
+source "${repo_root:?source common.sh first}/scripts/lib/launch.sh"
+
+# evaluate MODULE OPTIONS... -- ARGUMENTS...: run `python -m MODULE OPTIONS... ARGUMENTS...` on the models of model_path,
+# in a process for each of gpu_ids; rows go to scores.jsonl in output_dir.
 evaluate() {
-  local models schedules subjects gpus
-  read -r -a models <<<"$1"
-  read -r -a schedules <<<"$4"
-  if [[ "${#schedules[@]}" != 0 ]]; then
-    subjects=(--before "$2" --after "$3" --schedule "${schedules[@]}")
-  elif [[ "${#models[@]}" != 0 ]]; then
-    subjects=(--models "${models[@]}")
-  else
-    die "model_path is empty: name a model, or several with spaces between them"
+  local module="$1" options=() models=() gpus=() processes=1
+  shift
+  while [[ "$1" != -- ]]; do
+    options+=("$1")
+    shift
+  done
+  shift
+  read -ra models <<<"${model_path?}"
+  IFS=, read -ra gpus <<<"${gpu_ids?}"
+  if [[ -n "$gpu_ids" ]]; then
+    export CUDA_VISIBLE_DEVICES="$gpu_ids"
+    processes="${#gpus[@]}"
   fi
-  IFS=, read -r -a gpus <<<"${5:-none}"
-  if [[ -n "$5" ]]; then
-    export CUDA_VISIBLE_DEVICES="$5"
+  if ((${#models[@]})); then
+    options+=(--models "${models[@]}")
   fi
-  launch "${#gpus[@]}" '' '' -m "$6" "${subjects[@]}" "${@:7}"
+  if [[ -n "${eval_data:-}" ]]; then
+    options+=(--eval_data "$eval_data")
+  fi
+  run_logged "${log_path?}" launch "$processes" "" "" -m "$module" "${options[@]}" --batch_size "${batch_size?}" \
+    --scores "${output_dir?}/scores.jsonl" "$@"
 }

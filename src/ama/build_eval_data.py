@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def main() -> None:
     """Find the sets, write them, and show the counts."""
     options = _options()
     from ama.console.table import print_table
-    from ama.data.eval_folder import write_eval_folder
+    from ama.data.eval_folder import squad_metric, write_eval_folder
     from ama.data.eval_sets import EVAL_SETS
     from ama.data.eval_source import REMEDY, find_local, find_on_hub
     from ama.data.prepared import prepared_folder, sha256_of, stands
@@ -51,6 +52,7 @@ def main() -> None:
     origin = {
         "settings": {"few_shot_rows": options.few_shot_rows},
         "read": {file.name: sha256_of(file.path) for file in files},
+        "metric": sha256(squad_metric().encode()).hexdigest(),
     }
     if stands(options.out, origin):
         sys.stderr.write(f"{options.out} is there already, made of the same files\n")

@@ -38,8 +38,8 @@ def main() -> None:
     from ama.evaluation.contests import contests, entrants, prompts_for
     from ama.evaluation.kept import fingerprint_of, keyed_name
     from ama.evaluation.pairrm import find_pairrm, load_pairrm
-    from ama.evaluation.processes import agreed, is_first, join_run
-    from ama.evaluation.recording import ScoreBook
+    from ama.evaluation.processes import is_first, join_run
+    from ama.evaluation.recording import ScoreBook, say
     from ama.evaluation.replies import asked_of
 
     check_batch_size(options.batch_size)
@@ -50,8 +50,7 @@ def main() -> None:
     what = _measurement(options, place, references, asked)
     book = ScoreBook(options.scores, rerun=options.rerun)
     join_run()
-    lacking = agreed([book.lacks(subject, what, ["win_rate"]) for subject in subjects])
-    todo = [subject for subject, lacks in zip(subjects, lacking, strict=True) if lacks]
+    todo = book.lacking(subjects, what, "win_rate")
     if not todo:
         return
     entered = contests(todo, asked, references, options)
@@ -65,12 +64,10 @@ def main() -> None:
         logits = compare_pairs(judge, pairs, options.batch_size, path, rerun=options.rerun)
         numbers = numbers_of(pairs, logits)
         book.add(subject, what, numbers)
+        say(subject, what, numbers)
         if is_first():
-            rate, ties = numbers[0], sum(logit == 0 for logit in logits)
-            sys.stderr.write(
-                f"{subject.label}: win rate {rate.value:.4f} +- {rate.stderr or 0:.4f} on {rate.n} prompts, "
-                f"{ties} ties; pairs with logits: {path}\n"
-            )
+            ties = sum(logit == 0 for logit in logits)
+            sys.stderr.write(f"{subject.label}: {ties} ties; pairs with logits in {path}\n")
 
 
 def _measurement(
@@ -127,7 +124,7 @@ def _options() -> Namespace:
     add_prompt_limit(parser, None)
     add_sampling(parser, samples=None, temperature=0.7, max_new_tokens=300)
     add_chat(parser, template="auto", system=_SYSTEM)
-    add_measuring(parser, 4)
+    add_measuring(parser, 4, seed=0)
     add_scoring(parser)
     return parser.parse_args()
 

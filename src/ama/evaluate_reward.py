@@ -32,8 +32,8 @@ def main() -> None:
     options = _options()
     from ama.checkpoint.resolve import locate
     from ama.evaluation.batch_size import check_batch_size
-    from ama.evaluation.processes import agreed, join_run
-    from ama.evaluation.recording import ScoreBook
+    from ama.evaluation.processes import join_run
+    from ama.evaluation.recording import ScoreBook, say
     from ama.evaluation.subject import subjects_of
 
     check_batch_size(options.batch_size)
@@ -43,10 +43,10 @@ def main() -> None:
     book = ScoreBook(options.scores, rerun=options.rerun)
     subjects = subjects_of(options)
     join_run()
-    lacking = agreed([book.lacks(subject, what, ["reward"]) for subject in subjects])
-    todo = [subject for subject, lacks in zip(subjects, lacking, strict=True) if lacks]
+    todo = book.lacking(subjects, what, "reward")
     for subject, numbers in _measured(todo, asked, what, judge, options):
         book.add(subject, what, numbers)
+        say(subject, what, numbers)
 
 
 def _measured(
@@ -73,11 +73,9 @@ def _measured(
         decides = {"judge": what.settings["reward_model_weights"], "replies": fingerprint_of(texts)}
         path = folder / f"{keyed_name(f'rewards_{judge.name}', decides)}.json"
         scored = score_replies(reader, tokenizer, samples, options.batch_size, path, rerun=options.rerun)
-        numbers = numbers_of(scored)
         if is_first():
-            shown = "  ".join(f"{number.metric} {number.value:.4g}" for number in numbers)
-            sys.stderr.write(f"{subject.label}: {shown}; replies with rewards: {path}\n")
-        yield subject, numbers
+            sys.stderr.write(f"{subject.label}: replies with rewards in {path}\n")
+        yield subject, numbers_of(scored)
 
 
 def _asked(options: Namespace) -> Asked:
@@ -114,7 +112,7 @@ def _options() -> Namespace:
     add_prompt_limit(parser, 256)
     add_sampling(parser, max_new_tokens=196)
     add_chat(parser, template="never", system="")
-    add_measuring(parser, 64)
+    add_measuring(parser, 64, seed=0)
     add_scoring(parser)
     return parser.parse_args()
 

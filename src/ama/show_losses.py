@@ -18,8 +18,9 @@ def main() -> None:
     options = _options()
     from ama.evaluation.scores import read_scores
     from ama.report.loss_plot import plot_losses
-    from ama.report.loss_table import print_losses, write_csv
+    from ama.report.loss_table import print_losses
     from ama.report.losses import latest_losses
+    from ama.report.score_rows import write_csv
 
     if not options.scores.is_file():
         raise UserError(f"{options.scores}: no such file")
@@ -29,7 +30,7 @@ def main() -> None:
         if parent is not None and parent not in known:
             raise UserError(f"{flag} {parent}: not among the measured models: {', '.join(sorted(known))}")
     if options.csv:
-        write_csv(models)
+        write_csv(score for model in models for score in model.scores.values())
     else:
         print_losses(models, options.metric)
     if options.plot is not None:

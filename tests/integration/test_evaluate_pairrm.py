@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 import torch
 from support.call import call, complaint
 from support.hh import instances
+from support.hub import serving
 from support.masking import save_scene
 from support.pairrm import TEXTS, blender, save_pairrms
 from transformers import AutoTokenizer
@@ -205,10 +208,14 @@ def test_processes_share_the_batches(tmp_path: Path) -> None:
     assert shared == whole
 
 
-def test_what_was_measured_is_not_measured_again(replies: Path, references: Path, judges: Path) -> None:
+def test_what_was_measured_is_not_measured_again(
+    replies: Path, references: Path, judges: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows, _ = _compare(replies, references, judges / ORIGINAL)
+    assert f"ours.json: win_rate on theirs {rows['win_rate'].value:.4f}" in capsys.readouterr().err
     with patch("ama.evaluation.pairrm.load_pairrm", side_effect=AssertionError):
         assert _compare(replies, references, judges / ORIGINAL)[0] == rows
+    assert "ours.json: win_rate is there already (--rerun measures again)" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -285,6 +292,39 @@ def test_prompts_of_their_own(scene: Path, judges: Path, tmp_path: Path) -> None
     (path,) = tmp_path.rglob("pairrm_*.json")
     assert [row["input"] for row in instances(path)] == prompts[:1:-1]
     assert {score.n for score in read_scores(tmp_path / "scores.jsonl")} == {3}
+
+
+def test_the_hub_gives_pairrm_and_its_base_but_is_not_asked_for_a_folder(
+    judges: Path, tmp_path: Path
+) -> None:
+    original = tmp_path / "PairRM"
+    original.mkdir()
+    (original / "model.safetensors").symlink_to(judges / ORIGINAL / "model.safetensors")
+    config = json.loads((judges / ORIGINAL / "config.json").read_text()) | {"model_name": "owner/base"}
+    (original / "config.json").write_text(json.dumps(config))
+    code = (
+        "import sys\n"
+        "from ama.core.errors import UserError\n"
+        "from ama.evaluation.pairrm import find_pairrm\n"
+        "for source in sys.argv[1:]:\n"
+        "    try:\n"
+        "        place = find_pairrm(source)\n"
+        "        print((place.folder / 'config.json').is_file(), (place.base / 'tokenizer.json').is_file())\n"
+        "    except UserError as error:\n"
+        "        print(error)\n"
+    )
+    with serving() as hub:
+        hub.push("owner/PairRM", original)
+        hub.push("owner/base", judges / "base")
+        variables = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "cache")}
+        variables["HF_HUB_OFFLINE"] = "0"
+        command = [sys.executable, "-c", code, str(original), "owner/PairRM", str(original)]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        fetched = {name.split("/")[1] for name in hub.fetched}
+    before, there, after = done.stdout.splitlines()
+    assert "was trained from owner/base, which is neither a folder nor in the hub's cache" in before
+    assert (there, after) == ("True True", "True True")
+    assert fetched == {"PairRM", "base"}
 
 
 def _lines(judges: Path, replies: Path, references: Path) -> Iterator[tuple[tuple[str | Path, ...], str]]:

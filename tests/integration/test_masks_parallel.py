@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from support.hosts import free_port, two_hosts
+from support.hosts import accelerate_launch, free_port, two_hosts
 from support.masking import optimize_arguments, save_scene
 
 pytestmark = pytest.mark.slow
@@ -23,12 +23,6 @@ STEPS = (*LEVEL, "--max_steps", "3")
 
 def _torchrun() -> list[str]:
     return ["torchrun", "--standalone", "--nproc_per_node", "2", "-m", "ama.optimize_masks"]
-
-
-def _accelerate() -> list[str]:
-    launch = ["accelerate", "launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", free_port()]
-    return [*launch, "-m", "ama.optimize_masks"]
 
 
 def _deepspeed() -> list[str]:
@@ -85,7 +79,7 @@ def _zero(stage: int) -> tuple[str, ...]:
 def test_two_processes_learn_what_one_learns(
     scene: Path, single: list[float], environment: dict[str, str], way: str
 ) -> None:
-    launcher = _torchrun() if way == "torchrun" else _accelerate()
+    launcher = _torchrun() if way == "torchrun" else [*accelerate_launch(), "ama.optimize_masks"]
     _learn(launcher, scene / way, {**environment, "ACCELERATE_USE_CPU": "1"}, *STEPS, *SHARE)
     assert _ratios(scene / way, "MULTI_CPU") == pytest.approx(single, abs=1e-5)
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.hosts import free_port, two_hosts
+from support.hosts import accelerate_launch, free_port, two_hosts
 from support.polite import gain, save_world, train_before, train_judge
-from support.stages import run_stages
+from support.stages import STEPS, run_stages
 from support.tiny import load
 
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ def test_two_processes_train_what_one_trains(world: Path, environment: dict[str,
     launcher, more = _launch(way)
     out = world / way
     command = [*launcher, "support.stages", str(world), str(out), *SHARED, *more]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-5000:]
     for name in (*MODELS, "ppo"):
         record = json.loads((out / name / "training.json").read_text())
@@ -91,6 +91,35 @@ def test_two_processes_train_what_one_trains(world: Path, environment: dict[str,
     ]
     assert accuracies[0] == accuracies[1]
     assert not list(out.rglob("*.work"))
+
+
+def test_sft_under_accelerate_launch(world: Path, environment: dict[str, str]) -> None:
+    out = world / "accelerate_sft"
+    places = ["--model", str(world / "before"), "--data", str(world / "sft.json"), "--out", str(out)]
+    command = [*accelerate_launch(), "ama.train_sft", *places, "--block_size", "32", *STEPS, *SHARED]
+    variables = {**environment, "ACCELERATE_USE_CPU": "1"}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    _check(world, out, "sft", "MULTI_CPU")
+
+
+def test_the_recipe_of_dpo_at_zero_stage_0(world: Path, environment: dict[str, str]) -> None:
+    out = world / "recipe_dpo"
+    places = {"model_path": world / "before", "dataset_path": world / "pairs.json", "output_dir": out}
+    variables = {name: str(path) for name, path in {**places, "log_path": world / "log"}.items()}
+    variables |= {**environment, "num_gpus": "2", "zero_stage": "0", "DLTS_MASTER_PORT": free_port()}
+    command = ["bash", str(ROOT / "scripts" / "rlhf" / "run_dpo.sh"), *STEPS, *SHARED]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    _check(world, out, "dpo", "DEEPSPEED")
+
+
+def _check(world: Path, out: Path, name: str, kind: str) -> None:
+    """Check that two processes trained what one trains."""
+    record = json.loads((out / "training.json").read_text())
+    assert (record["parallel"], record["processes"]) == (kind, 2)
+    alone = world / "alone" / name
+    assert _distance(out, alone) < 0.01 * _distance(alone, world / "before")
 
 
 def test_the_recipe_on_two_hosts(world: Path, environment: dict[str, str]) -> None:

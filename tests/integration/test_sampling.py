@@ -8,13 +8,14 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from support.masking import VOCABULARY, save_tokenizer, tiny_model
+from support.masking import FAMILIES, LAYERS, VOCABULARY, save_tokenizer, tiny_model
 from transformers import LlamaForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from ama.core.errors import UserError
 from ama.models import load_model, load_reward_model, load_tokenizer, new_reward_model
-from ama.sampling import SamplingSettings, batches, sample_replies, score_texts
+from ama.sampling import SamplingSettings, batches, generation, sample_replies, score_texts
 from ama.sampling.encoding import check_vocabulary, encode_dialogues, padding_id
+from ama.sampling.prompt_cache import prompt_cache
 
 PROMPTS = [f"###Human: {'w1 w5 ' * count}###Assistant:" for count in (1, 4, 2, 7, 3, 3)]
 SETTINGS = SamplingSettings(samples=2, max_new_tokens=10, batch=5)
@@ -111,6 +112,51 @@ def test_padding_does_not_change_replies_or_scores(
     assert score_texts(judge, tokenizer, texts, 6) == pytest.approx(
         score_texts(judge, tokenizer, texts, 1), abs=1e-6
     )
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "sliding"])
+def test_prompts_that_are_read_once_give_the_same_replies(
+    family: str, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    model = tiny_model("llama" if family == "sliding" else family, 1)
+    if family == "sliding":
+        model.config.sliding_window, model.config.layer_types = 4, ["sliding_attention"] * LAYERS
+    read, kinds = generation.prompt_cache, list[bool]()
+
+    def noted(*arguments: Any) -> Any:
+        cache = read(*arguments)
+        kinds.append(cache is not None)
+        return cache
+
+    settings = SamplingSettings(samples=3, max_new_tokens=6, batch=18)
+    with patch.object(generation, "prompt_cache", noted):
+        once = sample_replies(model, tokenizer, PROMPTS, settings)
+    assert kinds == [family != "sliding"]
+    with patch.object(generation, "prompt_cache", lambda *_: None):
+        assert sample_replies(model, tokenizer, PROMPTS, settings) == once
+    assert len(set(once)) > 6
+
+
+def test_each_prompt_is_read_once_with_little_padding(model: PreTrainedModel) -> None:
+    rows = [[5] * length for length in (60, 20, 19, 2, 1) for _ in range(4)]
+    passes: list[tuple[int, ...]] = []
+    forward = model.model.forward
+
+    def noted(**inputs: Any) -> Any:
+        passes.append(tuple(inputs["input_ids"].shape))
+        return forward(**inputs)
+
+    with patch.object(model.model, "forward", noted), torch.no_grad():
+        cache = prompt_cache(model, rows, END)
+    # All in one pass would be (5, 59), or (20, 60) as generate reads them.
+    assert passes == [(2, 59), (2, 18)]
+    assert cache is not None
+    assert cache.get_seq_length() == 59
+    with torch.no_grad():
+        alone = model(torch.tensor([[5] * 19]), use_cache=True).past_key_values
+    for found, expected in zip(cache.layers, alone.layers, strict=True):
+        torch.testing.assert_close(found.keys[7:8, :, -19:], expected.keys, atol=1e-6, rtol=1e-5)
+        assert not found.keys[-1].any()
 
 
 def test_a_score_is_the_models_output_at_the_last_word(

@@ -119,6 +119,7 @@ def test_a_fingerprint_changes_with_inputs_and_ratios(pair: tuple[str, str]) -> 
     (changed,) = subjects(before=before, after=after, schedule=["0.3"])
     assert changed.fingerprint != prints[2]
     assert many[2].label == "before + after 0.3"
+    assert subjects(models=[f"{after}/"])[0].model == after
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Processes that find each other: a free port, and two hosts on this machine by a DeepSpeed hostfile."""
+"""Processes that find each other: a free port, launchers, and two hosts on this machine."""
 
 import os
 import random
@@ -44,6 +44,13 @@ def free_port() -> str:
             probe.bind(("127.0.0.1", port))
             return str(port)
     raise OSError("none of a hundred ports is free")
+
+
+def accelerate_launch() -> list[str]:
+    """Return the command that starts a module, named next, in two processes; see ACCELERATE_USE_CPU."""
+    launch = ["accelerate", "launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", free_port()]
+    return [*launch, "-m"]
 
 
 def two_hosts(folder: Path, environment: Mapping[str, str]) -> tuple[Path, dict[str, str]]:

@@ -50,6 +50,7 @@ def test_every_form_gives_replies_by_prompt(tmp_path: Path) -> None:
         ),
         ("text2text", PLAIN * 2, None, "instance 2: its prompt has come before"),
         ("text2text", [], None, "is empty"),
+        ("text2text", [PLAIN[0], {"input": " ", "output": "1"}], None, "reply 1 has a blank prompt: drop it"),
         (
             "text_only",
             [{"text": "a"}],

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ama.core.errors import UserError
-from ama.data.eval_sets import DROP, EvalSet, drop_simple_row, stock_row
+from ama.data.eval_sets import DROP, SQUAD, EvalSet, drop_simple_row, stock_row
 from ama.data.eval_source import Found, Splits, read_rows
 from ama.data.whole_file import write_whole
 
 # Under the folder that COMPASS_DATA_CACHE names.
 DROP_SIMPLE = "data/drop_simple_eval/dev.jsonl"
+# Where `evaluate.load("squad_v2")` looks before it asks the hub, from the working directory.
+SQUAD_METRIC = "squad_v2/squad_v2.py"
 
 
 class SplitRows(NamedTuple):
@@ -39,7 +41,7 @@ def write_eval_folder(
     few_shot_rows: int = 0,
     advance: Callable[[int], None] = lambda _: None,
 ) -> list[SplitRows]:
-    """Write each set as JSON lines, a README.md for each repository, and DROP for OpenCompass.
+    """Write each set as JSON lines, a README.md for each repository, SQuAD's metric, DROP for OpenCompass.
 
     Args:
         folder: where to.
@@ -64,8 +66,15 @@ def write_eval_folder(
             configs.append(_config(eval_set, list(rows)))
             if eval_set is DROP:
                 written.append(_write_drop(folder, rows[DROP.scored]))
+            elif eval_set is SQUAD:
+                write_whole(folder / SQUAD_METRIC, [squad_metric()])
         write_whole(folder / repo / "README.md", [_card(repo, configs)])
     return written
+
+
+def squad_metric() -> str:
+    """Return the source of SQuAD's metric, which lm-eval's stock task takes from the hub otherwise."""
+    return Path(__file__).with_name("squad_v2.py").read_text(encoding="utf-8")
 
 
 def _rows(eval_set: EvalSet, files: Sequence[Found], advance: Callable[[int], None]) -> list[dict[str, Any]]:

@@ -43,6 +43,7 @@ _DROP = ("passage", "question", "query_id", "answer", "validated_answers")
 _SQUAD = ("id", "title", "context", "question", "answers")
 _BOOLQ = ("question", "passage", "label")
 DROP = EvalSet("EleutherAI/drop", DEFAULT, "drop", "validation", "train", "drop", _DROP)
+SQUAD = EvalSet("lighteval/squad_v2", DEFAULT, "squadv2", "validation", "train", "squad_v2", _SQUAD)
 EVAL_SETS = (
     EvalSet("allenai/ai2_arc", "ARC-Easy", "arc_easy", "test", "train", "ai2_arc/ARC-Easy", _ARC),
     EvalSet(
@@ -52,7 +53,7 @@ EVAL_SETS = (
     EvalSet("EleutherAI/race", "high", "race", "test", None, "race_eleutherai/high", ("article", "problems")),
     EvalSet("aps/super_glue", "boolq", "boolq", "validation", "train", "super_glue_boolq", _BOOLQ),
     DROP,
-    EvalSet("lighteval/squad_v2", DEFAULT, "squadv2", "validation", "train", "squad_v2", _SQUAD),
+    SQUAD,
     EvalSet(
         "wmt/wmt14",
         "fr-en",

@@ -38,10 +38,20 @@ def read_replies(path: Path, name: str | None = None) -> dict[str, str]:
         Replies by prompt, in the file's order.
 
     Raises:
-        UserError: nothing there, another format, no outputs of that name, or a prompt that comes twice.
+        UserError: nothing there, another format, no outputs of that name, or a prompt that is blank or
+            comes twice.
     """
     if path.is_file() and (path.suffix == ".jsonl" or _is_list(path)):
-        return {prompt: str(row["output"]) for prompt, row in read_outputs(path).items()}
+        replies = {prompt: str(row["output"]) for prompt, row in read_outputs(path).items()}
+    else:
+        replies = _lmflow_replies(path, name)
+    for number, prompt in enumerate(replies):
+        if not prompt.strip():
+            raise UserError(f"{path}: reply {number} has a blank prompt: drop it")
+    return replies
+
+
+def _lmflow_replies(path: Path, name: str | None) -> dict[str, str]:
     replies: dict[str, str] = {}
     for instance in read_lmflow(path, _KINDS):
         prompt, reply = _texts(instance, name)

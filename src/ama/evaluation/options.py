@@ -49,8 +49,8 @@ def add_scoring(parser: Parser) -> None:
     add("--dtype", choices=DTYPES, default="auto", help="of the weights; auto: the checkpoint's own")
 
 
-def add_measuring(parser: Parser, batch_size: BatchSize) -> None:
-    """Add the options of evaluations on data sets; `batch_size` is the default."""
+def add_measuring(parser: Parser, batch_size: BatchSize, seed: int | None) -> None:
+    """Add the options of evaluations on data sets, with these defaults."""
     add = parser.add_argument
     add("--limit", type=positive_int, metavar="N", help="measure on the first N items only")
     add(
@@ -60,7 +60,7 @@ def add_measuring(parser: Parser, batch_size: BatchSize) -> None:
         metavar="N",
         help="items at a time, or auto for the largest that fits",
     )
-    add("--seed", type=int, default=0, help="of what is drawn")
+    add("--seed", type=int, default=seed, help="of what is drawn")
 
 
 def add_eval_data(parser: Parser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -185,7 +186,8 @@ def _silence() -> Iterator[None]:
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.getLogger().setLevel(logging.ERROR)
     try:
-        with redirect_stdout(io.StringIO()):
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             yield
     finally:
         transformers_logging.set_verbosity(level)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 from ama.checkpoint.record import commit
-from ama.evaluation.processes import is_first
-from ama.evaluation.scores import Score, append_scores, read_scores, score_key
+from ama.evaluation.processes import agreed, is_first
+from ama.evaluation.scores import Score, append_scores, number_text, read_scores, score_key
 from ama.evaluation.subject import Subject
 
 
@@ -30,6 +33,11 @@ class Number:
     value: float
     stderr: float | None
     n: int
+
+
+def standard_error(values: Sequence[float]) -> float | None:
+    """Return the standard error of a mean over units, None for a single one."""
+    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,14 @@ class ScoreBook:
         keys = ((score_key(subject.model, what.task, name, settings), what.seed) for name in metrics)
         return any(key not in self._known for key in keys)
 
+    def lacking(self, subjects: Sequence[Subject], what: Measurement, metric: str) -> list[Subject]:
+        """Return the subjects without a row of a metric, the same on every process; the others are named."""
+        lacks = agreed([self.lacks(subject, what, [metric]) for subject in subjects])
+        for subject, missing in zip(subjects, lacks, strict=True):
+            if not missing and is_first():
+                sys.stderr.write(f"{subject.label}: {metric} is there already (--rerun measures again)\n")
+        return [subject for subject, missing in zip(subjects, lacks, strict=True) if missing]
+
     def add(self, subject: Subject, what: Measurement, numbers: Sequence[Number]) -> None:
         """Append a row for each number, all together; of several processes the first one does.
 
@@ -97,6 +113,14 @@ class ScoreBook:
         ]
         append_scores(self._path, scores)
         self._known |= {(score.key, score.seed) for score in scores}
+
+
+def say(subject: Subject, what: Measurement, numbers: Iterable[Number]) -> None:
+    """Tell what was measured on stderr, a line for each number; of several processes the first one does."""
+    if is_first():
+        for found in numbers:
+            value = number_text(found.value, found.stderr)
+            sys.stderr.write(f"{subject.label}: {found.metric} on {what.task} {value}, n = {found.n}\n")
 
 
 def _settings(subject: Subject, what: Measurement) -> dict[str, Any]:

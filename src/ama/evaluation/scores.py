@@ -88,6 +88,11 @@ def score_key(model: str, task: str, metric: str, settings: Mapping[str, Any]) -
     return model, task, metric, json.dumps(settings, sort_keys=True)
 
 
+def number_text(value: float, stderr: float | None) -> str:
+    """Return `0.5123 ± 0.0101`, without the error where there is none."""
+    return f"{value:.4f}" + ("" if stderr is None else f" ± {stderr:.4f}")
+
+
 def append_scores(path: Path, scores: Sequence[Score]) -> None:
     """Add lines to a file of scores, whole and together even if other processes append at the same time.
 

@@ -52,18 +52,23 @@ class Subject:
         name = " + ".join(Path(part).name for part in self.model.split(" + "))
         return f"{name} {self.schedule}" if self.folder is None and self.schedule else name
 
-    def load(self, dtype: str = "auto") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    def load(
+        self, dtype: str = "auto", *, chat: bool = False
+    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """Load the model onto this process's device, and its tokenizer.
 
         Args:
             dtype: type of the weights, `auto` for the checkpoint's own, float32, bfloat16 or float16.
+            chat: whether the tokenizer needs a chat template.
 
         Raises:
-            UserError: there is no model or tokenizer that transformers can load.
+            UserError: there is no model or tokenizer that transformers can load, or no chat template.
         """
         import torch
 
         model, tokenizer = self._load(dtype)
+        if chat and not tokenizer.chat_template:
+            raise UserError(f"the tokenizer of {self.model} has no chat template: measure it without one")
         torch.nn.Module.to(model, torch.accelerator.current_accelerator() or "cpu")
         return model, tokenizer
 
@@ -97,7 +102,7 @@ def _of_model(source: str) -> Subject:
     def load(dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         return load_model(folder, dtype), load_tokenizer(folder)
 
-    return Subject(source, origin.schedule, origin.ratio, origin.fingerprint, folder, load)
+    return Subject(_name(source), origin.schedule, origin.ratio, origin.fingerprint, folder, load)
 
 
 def _of_adapter(source: str, folder: Path) -> Subject:
@@ -108,7 +113,7 @@ def _of_adapter(source: str, folder: Path) -> Subject:
         plan = plan_merge(*open_pair(base, source, (None, None)), Schedule(0.0))
     except UserError as error:
         raise UserError(f"adapter {source} on its base {base}: {error}") from error
-    return Subject(source, "", None, _fingerprint(plan), None, _loader(plan))
+    return Subject(_name(source), "", None, _fingerprint(plan), None, _loader(plan))
 
 
 def _averages(options: Namespace) -> list[Subject]:
@@ -127,12 +132,17 @@ def _averages(options: Namespace) -> list[Subject]:
         if check:
             check(sites.values())
         plan = plan_merge(before, after, schedule)
-        name = f"{options.before} + {options.after}"
+        name = f"{_name(options.before)} + {_name(options.after)}"
         loader = _loader(plan)
         subjects.append(
             Subject(name, schedule_name(schedule), schedule.ratio, _fingerprint(plan), None, loader)
         )
     return subjects
+
+
+def _name(source: str) -> str:
+    """Return one name for the ways to write a path: models/sft for models/sft/ and ./models/sft."""
+    return str(Path(source)) if Path(source).is_dir() else source
 
 
 def _loader(plan: MergePlan) -> _Loader:

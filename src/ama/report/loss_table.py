@@ -1,14 +1,12 @@
 """Losses as a table: a row per model, a column per text."""
 
-import csv
-import sys
 from collections.abc import Sequence
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from ama.evaluation.scores import Score
+from ama.evaluation.scores import Score, number_text
 from ama.report.losses import ModelLosses, tasks_of
 
 _WIDTH = 140
@@ -30,18 +28,8 @@ def print_losses(models: Sequence[ModelLosses], metric: str) -> None:
     Console(width=_WIDTH, highlight=False, soft_wrap=True).print(table)
 
 
-def write_csv(models: Sequence[ModelLosses]) -> None:
-    """Write the same as comma-separated values on stdout, in full precision, a row per model and text."""
-    writer = csv.writer(sys.stdout)
-    writer.writerow(("model", "schedule", "ratio", "task", "metric", "value", "stderr", "n"))
-    for model in models:
-        for task, score in model.scores.items():
-            numbers = (score.metric, score.value, score.stderr, score.n)
-            writer.writerow((model.model, model.schedule, model.ratio, task, *numbers))
-
-
 def _cell(score: Score | None, lowest: float) -> str:
     if score is None:
         return ""
-    text = f"{score.value:.4f}" + ("" if score.stderr is None else f" ± {score.stderr:.4f}")
+    text = number_text(score.value, score.stderr)
     return f"[bold]{text}[/bold]" if score.value == lowest else text

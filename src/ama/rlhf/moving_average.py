@@ -18,7 +18,7 @@ class MovingAverage(TrainerCallback):
     The average begins as the weights before the training and is kept in float32, on each process for the
     values that are there: all of them, or its share under ZeRO-3, so that nothing is gathered. It is part of
     every checkpoint. At the end of the training the model gets it in place of the last weights. Of a model
-    with adapters, their factors are averaged.
+    with adapters, their factors are averaged; of one that DeepSpeed keeps in bfloat16, the rounded weights.
     """
 
     def __init__(self, decay: float) -> None:

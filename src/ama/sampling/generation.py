@@ -11,6 +11,7 @@ from ama.core.errors import UserError
 from ama.data.dialogue import HUMAN, cut_reply
 from ama.sampling.batches import batches_by_length, gather, rank_and_size
 from ama.sampling.encoding import check_vocabulary, context_length, encode_prompts, padding_id
+from ama.sampling.prompt_cache import prompt_cache
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -150,6 +151,7 @@ def _sample(
         texts = generate(
             ids.to(model.device),
             attention_mask=mask.to(model.device),
+            past_key_values=prompt_cache(model, rows, pad),
             max_new_tokens=settings.max_new_tokens,
             repetition_penalty=1.0,
             eos_token_id=ends or None,
