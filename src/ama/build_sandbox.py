@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ama.console import Parser, run
 
-DESCRIPTION = """Build a tiny world with an alignment tax, offline, by real training, in some minutes on a CPU.
+DESCRIPTION = """Build a tiny world with an alignment tax, offline, by real training, in minutes on a CPU.
 
 The folder gets, in the formats of the real ones: data/ (LMFlow JSON), tasks/ (evaluation sets shaped like the
 hub's), before/, reward_model/, raft/ with every iteration, after/, after_dpo/ and collected/. Stages that are
@@ -18,7 +18,8 @@ def main() -> None:
     options = _options()
     import torch
 
-    from ama.sandbox.build import build_sandbox, default_settings
+    from ama.sandbox.build import build_sandbox
+    from ama.sandbox.settings import default_settings
 
     # Matrices this small gain nothing from more threads; with one, the result does not depend on the machine.
     torch.set_num_threads(1)
@@ -28,7 +29,9 @@ def main() -> None:
 def _options() -> Namespace:
     parser = Parser("build_sandbox", DESCRIPTION)
     parser.add_argument("--out", type=Path, required=True, help="folder of the world")
-    parser.add_argument("--seed", type=int, default=0, help="of the world, the first weights and the sampling")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the world, the first weights and the sampling"
+    )
     return parser.parse_args()
 
 

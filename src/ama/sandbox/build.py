@@ -1,169 +1,180 @@
-"""Build the sandbox world's checkpoints by the project's own stages: before, reward model, both afters."""
+"""Build the sandbox world's checkpoints by the project's own stages: before, reward model, and the afters."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
+import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ama.checkpoint.staging import staged_folder, staging_of
+from ama.checkpoint.staging import staged_folder, staging_of, writing
 from ama.core.errors import UserError
-from ama.data import pack, read_texts
-from ama.data.eval_folder import write_eval_folder
-from ama.data.eval_sets import EVAL_SETS
-from ama.data.eval_source import find_local
-from ama.data.lmflow import lmflow_text
-from ama.data.pairs import KIND as PAIRS
+from ama.data.labelled_blocks import LossOn
 from ama.data.whole_file import write_whole
+from ama.data.writing import write_samples
 from ama.models import load_tokenizer, new_model, save_model
 from ama.rlhf.dpo import train_dpo
 from ama.rlhf.processes import forget_trainer
-from ama.rlhf.raft import Places, RaftSettings, run_raft
+from ama.rlhf.prompts import prompts_of
+from ama.rlhf.raft import Places, run_raft
 from ama.rlhf.reward_model import train_reward_model
-from ama.rlhf.settings import StageSettings
-from ama.sampling.generation import SamplingSettings
+from ama.rlhf.selection import collect, passing
+from ama.sampling.rollout import rollout
+from ama.sandbox.files import write_data, write_tasks
+from ama.sandbox.gold import NOTE_NAME
+from ama.sandbox.rows import rows_of
+from ama.sandbox.settings import CONTEXT, SandboxSettings
 from ama.sandbox.words import word_tokenizer
-from ama.sandbox.world import World, WorldSettings
-from ama.training import TrainingSettings, train
+from ama.sandbox.world import World
+from ama.training import train
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig
 
-# Where a local source of evaluation sets has each of the world's tasks.
-_FILES = {
-    "facts": "ai2_arc/ARC-Easy/test.jsonl",
-    "reading": "squad_v2/validation.jsonl",
-    "translation": "wmt14/fr-en/newstest2014.jsonl",
-}
+Stage = tuple[str, Callable[[Path], object]]
 
 
-@dataclass(frozen=True)
-class SandboxSettings:
-    """The world, the model's size and the intensity of each training.
-
-    Attributes:
-        world: the world and its data sets.
-        layers: of the model.
-        width: of the model; its feed-forward layers are three times as wide.
-        block_size: tokens in a block that before learns from, and the model's context.
-        before: training of before.
-        reward: training of the reward model.
-        raft: rejection sampling.
-        iterations: of RAFT.
-        policy: fine-tuning in an iteration of RAFT.
-        dpo: training of the other after.
-        beta: of DPO.
-    """
-
-    world: WorldSettings
-    layers: int
-    width: int
-    block_size: int
-    before: TrainingSettings
-    reward: StageSettings
-    raft: RaftSettings
-    iterations: int
-    policy: StageSettings
-    dpo: StageSettings
-    beta: float
-
-
-def default_settings() -> SandboxSettings:
-    """Return a world whose checkpoints take some minutes on two cores, and show a tax."""
-    sampling = SamplingSettings(samples=8, max_new_tokens=30, batch=512)
-    return SandboxSettings(
-        world=WorldSettings(),
-        layers=6,
-        width=64,
-        block_size=128,
-        before=TrainingSettings(lr=4e-3, max_steps=900, batch=16, warmup=0.05, weight_decay=0.01),
-        reward=StageSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32),
-        raft=RaftSettings(prompts=128, sampling=sampling, block_size=128, pool=500, collected=500),
-        iterations=6,
-        policy=StageSettings(lr=1.5e-3, epochs=2, batch=32, micro_batch=32),
-        dpo=StageSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32),
-        beta=0.1,
-    )
-
-
-def build_sandbox(folder: Path, seed: int, settings: SandboxSettings) -> World:
+def build_sandbox(
+    folder: Path, seed: int, settings: SandboxSettings, *, dpo: bool = False, prompt_loss: bool = False
+) -> World:
     """Build the world of a seed and its checkpoints; what is there already is kept.
 
     The folder gets `data/` (LMFlow JSON), `tasks/` (evaluation sets shaped like the hub's repositories),
-    `before/`, `reward_model/`, `raft/` with every iteration, `after/`, `after_dpo/` and `collected/`.
+    `before/`, `reward_model/`, `raft/` with every iteration, `after/`, and `collected/` with its samples of
+    high reward. A run that was cut short goes on: at the last checkpoint of the training that it was in, and
+    within RAFT at the step that it was at.
+
+    Args:
+        folder: where to.
+        seed: of the world, the first weights and the sampling.
+        settings: sizes and intensities.
+        dpo: also build `after_dpo/` and `collected_dpo/`.
+        prompt_loss: also build `after_prompt_loss/` and `collected_prompt_loss/`, by RAFT that learns the
+            prompts of its samples too.
 
     Raises:
-        UserError: the folder holds another world.
+        UserError: the folder holds another world, or can't be written.
     """
-    _claim(folder, {"seed": seed, "settings": asdict(settings)})
+    with writing(folder):
+        _claim(folder / NOTE_NAME, seed, settings)
     world = World(seed, settings.world)
-    places = Places(folder / "before", folder / "reward_model", folder / "raft")
-    stages: tuple[tuple[str, Callable[[Path], object]], ...] = (
-        ("data", lambda out: _write_data(world, out)),
-        ("tasks", lambda out: _write_tasks(world, out)),
-        ("fresh", lambda out: _write_fresh(world, out, settings)),
-        ("before", lambda out: _train_before(folder / "data", folder / "fresh", out, settings, seed)),
-        ("reward_model", lambda out: _train_reward_model(world, places.before, out, settings, seed)),
-        ("after", lambda out: _train_after(world, places, out, settings, seed)),
-        ("after_dpo", lambda out: _train_dpo(world, places.before, out, settings, seed)),
-    )
-    for name, build in stages:
-        if not (folder / name).exists():
-            sys.stderr.write(f"sandbox: {name}\n")
-            build(folder / name)
+    builder = _Builder(folder, seed, settings, world)
+    stages = builder.stages(dpo=dpo, prompt_loss=prompt_loss)
+    for number, (name, build) in enumerate(stages, start=1):
+        if (folder / name).exists():
+            continue
+        sys.stderr.write(f"sandbox: {name} ({number} of {len(stages)})\n")
+        begun = time.monotonic()
+        build(folder / name)
+        forget_trainer()
+        sys.stderr.write(f"sandbox: {name} took {time.monotonic() - begun:.0f} s\n")
     return world
 
 
-def _claim(folder: Path, origin: dict[str, Any]) -> None:
-    note, text = folder / "sandbox.json", json.dumps(origin, default=str, indent=1)
-    if note.is_file() and note.read_text() != text:
+def _claim(note: Path, seed: int, settings: SandboxSettings) -> None:
+    """Write what the folder holds, unless it holds something else."""
+    text = json.dumps({"seed": seed, "settings": asdict(settings)}, default=str, indent=1)
+    if note.is_file():
+        held = note.read_text(encoding="utf-8")
+        if held == text:
+            return
+        what = "size or version" if f'"seed": {seed},' in held else "seed"
         raise UserError(
-            f"{folder} holds a sandbox of another seed or size: choose another folder, or remove it"
+            f"{note.parent} holds a sandbox of another {what} than seed {seed} (see {note.name}): "
+            "choose another folder, or remove it"
         )
     write_whole(note, [text])
 
 
-def _write_data(world: World, folder: Path) -> None:
-    """Write what the trainings read, for those who want to repeat them by hand."""
-    with staged_folder(folder):
-        for name, texts in (
-            ("texts", world.texts()),
-            ("prompts", world.prompts()),
-            ("held_out_prompts", world.held_out_prompts()),
-        ):
-            instances: list[dict[str, Any]] = [{"text": text} for text in texts]
-            write_whole(staging_of(folder) / f"{name}.json", lmflow_text("text_only", instances))
-        for name, pairs in (("pairs", world.pairs()), ("held_out_pairs", world.held_out_pairs())):
-            instances = [
-                {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected} for pair in pairs
-            ]
-            write_whole(staging_of(folder) / f"{name}.json", lmflow_text(PAIRS, instances))
+class _Builder:
+    """The stages of one world in one folder."""
+
+    def __init__(self, folder: Path, seed: int, settings: SandboxSettings, world: World) -> None:
+        self._folder, self._seed, self._settings, self._world = folder, seed, settings, world
+
+    def stages(self, *, dpo: bool, prompt_loss: bool) -> list[Stage]:
+        """Return the stages in their order; each makes the folder it is named after."""
+        found: list[Stage] = [
+            ("data", lambda out: write_data(self._world, out)),
+            ("tasks", lambda out: write_tasks(self._world, out)),
+            ("fresh", self._write_fresh),
+            ("before", self._train_before),
+            ("reward_model", self._train_reward_model),
+            ("after", lambda out: self._train_raft(out, LossOn.RESPONSE)),
+        ]
+        if dpo:
+            found += [("after_dpo", self._train_dpo), ("collected_dpo", self._collect_dpo)]
+        if prompt_loss:
+            found.append(("after_prompt_loss", lambda out: self._train_raft(out, LossOn.TEXT)))
+        return found
+
+    def _write_fresh(self, out: Path) -> None:
+        tokenizer = word_tokenizer(self._world.words())
+        save_model(_config(len(tokenizer), self._settings), tokenizer, out)
+
+    def _train_before(self, out: Path) -> None:
+        fresh = self._folder / "fresh"
+        settings, tokenizer = self._settings, load_tokenizer(fresh)
+        ids, labels = rows_of(
+            self._world.lessons(), tokenizer, settings.row, settings.prompt_share, self._seed
+        )
+        torch.manual_seed(self._seed)
+        training = replace(settings.before, seed=self._seed)
+        train(new_model(fresh), tokenizer, ids, out, training, labels=labels)
+
+    def _train_reward_model(self, out: Path) -> None:
+        training = replace(self._settings.reward, seed=self._seed)
+        pairs, held_out = self._world.pairs(), self._world.held_out_pairs()
+        train_reward_model(
+            self._folder / "before", pairs, held_out, out, training, max_length=self._settings.row
+        )
+
+    def _train_raft(self, out: Path, loss_on: LossOn) -> None:
+        """Run RAFT; its last model is after, and its samples are the collected ones."""
+        run = self._folder / out.name.replace("after", "raft")
+        places = Places(self._folder / "before", self._folder / "reward_model", run)
+        training = replace(self._settings.policy, seed=self._seed)
+        raft = replace(self._settings.raft, loss_on=loss_on)
+        last = run_raft(places, self._world.prompts(), self._settings.iterations, raft, training)
+        with staged_folder(_collected(out)):
+            shutil.copy(last / "collected.json", staging_of(_collected(out)))
+        with staged_folder(out):
+            shutil.copytree(last / "model", staging_of(out), dirs_exist_ok=True)
+
+    def _train_dpo(self, out: Path) -> None:
+        settings = self._settings
+        training = replace(settings.dpo, seed=self._seed)
+        before, pairs = self._folder / "before", self._world.pairs()
+        train_dpo(before, pairs, out, training, beta=settings.beta, max_length=settings.row)
+
+    def _collect_dpo(self, out: Path) -> None:
+        """Sample from the model after DPO as RAFT does from its own, once its last iteration is done."""
+        raft = self._settings.raft
+        prompts = prompts_of(self._world.prompts(), raft.prompts, self._settings.iterations, self._seed)
+        models = self._folder / "after_dpo", self._folder / "reward_model"
+        work = out.with_name(f"{out.name}.work")
+        sampling = replace(raft.sampling, seed=self._seed + self._settings.iterations + 1)
+        samples = rollout(*models, prompts, sampling, work)
+        drawn = collect(passing(samples, raft.selection).samples, raft.pool, raft.collected, self._seed)
+        with staged_folder(out):
+            write_samples(staging_of(out) / "collected.json", drawn)
+        shutil.rmtree(work)
 
 
-def _write_tasks(world: World, folder: Path) -> None:
-    """Write the skills' rows as a folder of evaluation sets."""
-    with staged_folder(folder), TemporaryDirectory() as local:
-        for name, rows in world.tasks().items():
-            write_whole(Path(local) / _FILES[name], (json.dumps(row) + "\n" for row in rows))
-        found = [(eval_set, find_local(Path(local), eval_set)) for eval_set in EVAL_SETS]
-        write_eval_folder(staging_of(folder), [(eval_set, splits) for eval_set, splits in found if splits])
-
-
-def _write_fresh(world: World, out: Path, settings: SandboxSettings) -> None:
-    tokenizer = word_tokenizer(world.words())
-    save_model(_config(len(tokenizer), settings), tokenizer, out)
+def _collected(out: Path) -> Path:
+    return out.with_name(out.name.replace("after", "collected"))
 
 
 def _config(vocabulary: int, settings: SandboxSettings) -> LlamaConfig:
     from transformers import LlamaConfig
 
+    options: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
     return LlamaConfig(
         architectures=["LlamaForCausalLM"],
         vocab_size=vocabulary,
@@ -171,39 +182,7 @@ def _config(vocabulary: int, settings: SandboxSettings) -> LlamaConfig:
         intermediate_size=3 * settings.width,
         num_hidden_layers=settings.layers,
         num_attention_heads=4,
-        max_position_embeddings=settings.block_size,
+        max_position_embeddings=CONTEXT,
         tie_word_embeddings=False,
-        bos_token_id=0,
-        eos_token_id=0,
-        pad_token_id=0,
+        **options,
     )
-
-
-def _train_before(data: Path, fresh: Path, out: Path, settings: SandboxSettings, seed: int) -> None:
-    blocks = pack(read_texts([data / "texts.json"]), load_tokenizer(fresh), settings.block_size)
-    torch.manual_seed(seed)
-    train(new_model(fresh), load_tokenizer(fresh), blocks, out, replace(settings.before, seed=seed))
-
-
-def _train_reward_model(world: World, before: Path, out: Path, settings: SandboxSettings, seed: int) -> None:
-    training = replace(settings.reward, seed=seed)
-    train_reward_model(
-        before, world.pairs(), world.held_out_pairs(), out, training, max_length=settings.block_size
-    )
-    forget_trainer()
-
-
-def _train_after(world: World, places: Places, out: Path, settings: SandboxSettings, seed: int) -> None:
-    """Run RAFT; its last model is after, and its samples are the collected ones."""
-    training = replace(settings.policy, seed=seed)
-    last = run_raft(places, world.prompts(), settings.iterations, settings.raft, training)
-    collected = out.with_name("collected") / "collected.json"
-    write_whole(collected, [(last / collected.name).read_text()])
-    with staged_folder(out):
-        shutil.copytree(last / "model", staging_of(out), dirs_exist_ok=True)
-
-
-def _train_dpo(world: World, before: Path, out: Path, settings: SandboxSettings, seed: int) -> None:
-    training = replace(settings.dpo, seed=seed)
-    train_dpo(before, world.pairs(), out, training, beta=settings.beta, max_length=settings.block_size)
-    forget_trainer()

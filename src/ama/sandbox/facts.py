@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ama.data.samples import Sample
 from ama.sandbox.words import invent_words
 
 
@@ -73,14 +74,14 @@ class Facts:
         """Return the sentence that says so, true or not."""
         return RELATIONS[relation].statement.format(animal=animal, value=value)
 
-    def text(self, source: random.Random) -> str:
-        """Return a text to learn from: a fact, as a sentence or as question and answer."""
-        animal, relation = source.choice(self.animals), source.choice(list(RELATIONS))
-        value = self.value(animal, relation)
+    def lesson(self, source: random.Random) -> list[Sample]:
+        """Return a lesson: a fact, as a sentence or as question and answer; its value is what to learn."""
+        animal, name = source.choice(self.animals), source.choice(list(RELATIONS))
+        relation, value = RELATIONS[name], self.value(animal, name)
         if source.random() < 0.5:
-            return self.statement(animal, relation, value)
-        question = RELATIONS[relation].question.format(animal=animal)
-        return f"Question: {question}\nAnswer: {value}"
+            told, end = relation.statement.format(animal=animal, value="\n").split(" \n")
+            return [Sample(told, f" {value}{end}")]
+        return [Sample(f"Question: {relation.question.format(animal=animal)}\nAnswer:", f" {value}")]
 
     def rows(self, source: random.Random) -> Iterator[dict[str, Any]]:
         """Yield each fact as a row of ARC: a question with four choices."""

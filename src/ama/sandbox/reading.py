@@ -6,6 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ama.data.samples import Sample
+
 NAMES = ("tom", "anna", "bob", "lisa", "max", "emma", "paul", "sara")
 PLACES = ("kitchen", "garden", "school", "market", "office", "library", "station", "park")
 KINDS = ("old", "new", "big", "small", "heavy", "clean")
@@ -21,9 +23,9 @@ class Asked(NamedTuple):
 
 
 def passage(source: random.Random) -> tuple[str, list[Asked]]:
-    """Return a passage of two to four sentences and a question about each of them, in another order."""
+    """Return a passage of two or three sentences and a question about each of them, in another order."""
     sentences, asked = [], []
-    for name in source.sample(NAMES, source.randint(2, 4)):
+    for name in source.sample(NAMES, source.randint(2, 3)):
         if source.random() < 0.5:
             answer = f"the {source.choice(PLACES)}"
             sentences.append(f"{name} went to {answer} .")
@@ -36,11 +38,12 @@ def passage(source: random.Random) -> tuple[str, list[Asked]]:
     return " ".join(sentences), asked
 
 
-def text(source: random.Random) -> str:
-    """Return a text to learn from: a passage with all its questions and answers."""
+def lesson(source: random.Random) -> list[Sample]:
+    """Return a lesson: a passage with all its questions, laid out as lm-eval asks SQuAD's."""
     told, asked = passage(source)
-    turns = "\n\n".join(f"Question: {question}\n\nAnswer: {answer}" for question, answer in asked)
-    return f"Title: {TITLE}\n\nBackground: {told}\n\n{turns}"
+    samples = [Sample(f"Question: {question}\n\nAnswer:", f" {answer}") for question, answer in asked]
+    begun = Sample(f"Title: {TITLE}\n\nBackground: {told}\n\n{samples[0].prompt}", samples[0].reply)
+    return [begun, *samples[1:]]
 
 
 def rows(source: random.Random, count: int) -> Iterator[dict[str, Any]]:

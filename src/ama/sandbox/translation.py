@@ -6,28 +6,23 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ama.data.samples import Sample
 from ama.sandbox.words import invent_words
 
-NOUNS = (
-    "king",
-    "dog",
-    "bird",
-    "child",
-    "queen",
-    "horse",
-    "farmer",
-    "cat",
-    "doctor",
-    "wolf",
-    "baker",
-    "sailor",
-    "nurse",
-    "soldier",
-)
-VERBS = ("see", "love", "follow", "call", "hate", "find", "help", "hear")
-ADJECTIVES = ("happy", "angry", "young", "tall", "quiet", "lazy", "brave", "hungry")
+_NOUNS = """
+king dog bird child queen horse farmer cat doctor wolf baker sailor nurse soldier teacher hunter singer
+dancer painter writer driver pilot lawyer judge miner tailor barber shepherd monk clown wizard giant
+dragon lion tiger bear rabbit frog snake spider turtle monkey goat cow pig duck chicken eagle owl crow
+parrot beetle ant bee robot guard thief beggar merchant prince
+"""
+_VERBS = """
+see love follow call hate find help hear know trust thank visit warn greet chase feed meet lead push pull
+"""
+_ADJECTIVES = "happy angry young tall quiet lazy brave hungry rich poor kind proud"
+# So many that before can't know each of them well, and has something to lose.
+NOUNS, VERBS, ADJECTIVES = (tuple(words.split()) for words in (_NOUNS, _VERBS, _ADJECTIVES))
 ADVERBS = ("today", "again", "slowly", "often")
-_PLURALS = {"child": "children", "wolf": "wolves"}
+_PLURALS = {"child": "children", "wolf": "wolves", "thief": "thieves"}
 
 
 class Language:
@@ -69,10 +64,10 @@ class Language:
             english.insert(1, adjective)
         return words, english, many
 
-    def text(self, source: random.Random) -> str:
-        """Return a text to learn from, laid out as lm-eval asks for WMT14 French to English."""
+    def lesson(self, source: random.Random) -> list[Sample]:
+        """Return a lesson, laid out as lm-eval asks for WMT14 French to English."""
         sentence, english = self.sentence(source)
-        return f"French phrase: {sentence}\nEnglish phrase: {english}"
+        return [Sample(f"French phrase: {sentence}\nEnglish phrase:", f" {english}")]
 
     def rows(self, source: random.Random, count: int) -> Iterator[dict[str, Any]]:
         """Yield rows of WMT14 French to English."""

@@ -10,14 +10,15 @@ from itertools import islice
 from typing import Any
 
 from ama.data.pairs import Pair
+from ama.data.samples import Sample
 from ama.sandbox import reading
 from ama.sandbox.facts import Facts
 from ama.sandbox.talk import Request, Talk, gold_score
 from ama.sandbox.translation import Language
 from ama.sandbox.words import words_of
 
-# What shares of the texts that before learns from; the rest are dialogues.
-_FACTS, _READING, _TRANSLATION = 0.30, 0.30, 0.24
+# What shares of the lessons that before gets; the rest are dialogues.
+_FACTS, _READING, _TRANSLATION = 0.40, 0.34, 0.08
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class WorldSettings:
 
     Attributes:
         animals: there are three facts about each.
-        texts: that before learns from.
+        lessons: that before learns from.
         pairs: comparisons of two replies for the reward model and DPO.
         held_out_pairs: to measure the reward model on.
         held_out_prompts: set apart to measure rewards on.
@@ -35,7 +36,7 @@ class WorldSettings:
     """
 
     animals: int = 120
-    texts: int = 24_000
+    lessons: int = 60_000
     pairs: int = 4000
     held_out_pairs: int = 500
     held_out_prompts: int = 512
@@ -61,17 +62,12 @@ class World:
         """Return random numbers that are used for one purpose only."""
         return random.Random(f"{self._seed} {purpose}")
 
-    def texts(self) -> list[str]:
-        """Return the texts that before learns from."""
-        source = self._source("texts")
-        kinds = (
-            lambda: self.facts.text(source),
-            lambda: reading.text(source),
-            lambda: self.language.text(source),
-            lambda: self._dialogue(source),
-        )
+    def lessons(self) -> list[list[Sample]]:
+        """Return what before learns from: samples of which those of one lesson belong together."""
+        source = self._source("lessons")
+        kinds = (self.facts.lesson, reading.lesson, self.language.lesson, self._dialogue)
         shares = (_FACTS, _READING, _TRANSLATION, 1 - _FACTS - _READING - _TRANSLATION)
-        return [make() for make in source.choices(kinds, shares, k=self._settings.texts)]
+        return [make(source) for make in source.choices(kinds, shares, k=self._settings.lessons)]
 
     def words(self) -> list[str]:
         """Return every word that occurs in the world."""
@@ -80,9 +76,9 @@ class World:
         told = [text for request in requests for text in (request.prompt, request.right, *request.wrong)]
         told += [self.talk.reply(request, source) for request in requests]
         # So many that no word is missed; a test compares seeds.
-        told += [
-            make(source) for make in (self.facts.text, reading.text, self.language.text) for _ in range(4000)
-        ]
+        skills = (self.facts.lesson, reading.lesson, self.language.lesson)
+        lessons = [make(source) for make in skills for _ in range(4000)]
+        told += [f"{sample.prompt}{sample.reply}" for lesson in lessons for sample in lesson]
         return words_of(told)
 
     def prompts(self) -> list[str]:
@@ -118,9 +114,9 @@ class World:
         """
         return gold_score(self.talk.requests[prompt], reply)
 
-    def _dialogue(self, source: random.Random) -> str:
+    def _dialogue(self, source: random.Random) -> list[Sample]:
         request = source.choice(self._requests)
-        return request.prompt + self.talk.reply(request, source)
+        return [Sample(request.prompt, self.talk.reply(request, source))]
 
     def _pairs(self, requests: Sequence[Request], count: int, purpose: str) -> list[Pair]:
         source = self._source(purpose)
