@@ -140,7 +140,7 @@ def test_prompts_count_by_their_share(world: World) -> None:
 
 
 def test_a_lesson_that_fits_in_no_row_is_a_mistake(world: World) -> None:
-    with pytest.raises(UserError, match=r"a lesson has \d+ tokens, a row 8: make rows longer"):
+    with pytest.raises(UserError, match=r"a lesson of \d+ tokens does not fit in a row of 8"):
         rows_of(world.lessons(), word_tokenizer(world.words()), 8, 0.0, 0)
 
 

@@ -84,9 +84,9 @@ def _claim(note: Path, seed: int, settings: SandboxSettings) -> None:
         held = note.read_text(encoding="utf-8")
         if held == text:
             return
-        what = "size or version" if f'"seed": {seed},' in held else "seed"
+        what = "size or version" if f'"seed": {seed},' in held else f"seed than {seed}"
         raise UserError(
-            f"{note.parent} holds a sandbox of another {what} than seed {seed} (see {note.name}): "
+            f"{note.parent} holds a sandbox of another {what} (see {note.name} there): "
             "choose another folder, or remove it"
         )
     write_whole(note, [text])
