@@ -58,12 +58,12 @@ def default_settings() -> SandboxSettings:
         row=64,
         prompt_share=0.05,
         before=TrainingSettings(
-            lr=4e-3, max_steps=1500, batch=16, warmup=0.05, weight_decay=0.01, beta2=0.98, save_steps=250
+            lr=4e-3, max_steps=1100, batch=24, warmup=0.05, weight_decay=0.01, beta2=0.98, save_steps=250
         ),
         reward=StageSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32, save_steps=50),
         raft=RaftSettings(prompts=128, sampling=sampling, block_size=64, pool=500, collected=500),
         iterations=6,
-        policy=StageSettings(lr=1.5e-3, epochs=2, batch=32, micro_batch=32),
+        policy=StageSettings(lr=2e-3, epochs=2, batch=32, micro_batch=32),
         dpo=StageSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32, save_steps=50),
         beta=0.1,
     )

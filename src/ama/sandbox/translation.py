@@ -10,19 +10,15 @@ from ama.data.samples import Sample
 from ama.sandbox.words import invent_words
 
 _NOUNS = """
-king dog bird child queen horse farmer cat doctor wolf baker sailor nurse soldier teacher hunter singer
-dancer painter writer driver pilot lawyer judge miner tailor barber shepherd monk clown wizard giant
-dragon lion tiger bear rabbit frog snake spider turtle monkey goat cow pig duck chicken eagle owl crow
-parrot beetle ant bee robot guard thief beggar merchant prince
+king dog bird child queen horse farmer cat doctor wolf baker sailor nurse soldier teacher hunter singer dancer
+painter writer driver pilot lawyer judge miner tailor
 """
-_VERBS = """
-see love follow call hate find help hear know trust thank visit warn greet chase feed meet lead push pull
-"""
-_ADJECTIVES = "happy angry young tall quiet lazy brave hungry rich poor kind proud"
+_VERBS = "see love follow call hate find help hear know trust visit greet"
+_ADJECTIVES = "happy angry young tall quiet lazy brave hungry"
 # So many that before can't know each of them well, and has something to lose.
 NOUNS, VERBS, ADJECTIVES = (tuple(words.split()) for words in (_NOUNS, _VERBS, _ADJECTIVES))
 ADVERBS = ("today", "again", "slowly", "often")
-_PLURALS = {"child": "children", "wolf": "wolves", "thief": "thieves"}
+_PLURALS = {"child": "children", "wolf": "wolves"}
 
 
 class Language:
