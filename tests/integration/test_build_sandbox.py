@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 from support.call import call, complaint
-from support.learning import crash_at
+from support.learning import crash_at_call
 from support.tiny import same
 
 from ama import build_sandbox
@@ -97,11 +97,12 @@ def test_a_run_that_was_cut_short_goes_on_to_the_same_models(
 ) -> None:
     out = tmp_path / "out"
     arguments = ("--out", out, "--seed", "5", *ONE_THREAD)
-    # Step 2 comes in before first, then in the reward model, then in RAFT.
-    for _ in range(3):
-        with SETTINGS, crash_at(2), pytest.raises(KeyboardInterrupt):
+    # Each training has two steps: these are the second ones of before, of the reward model and of RAFT.
+    for number, begun in ((2, "before"), (3, "reward_model"), (3, "raft/iteration_01/model")):
+        with SETTINGS, crash_at_call(number), pytest.raises(KeyboardInterrupt):
             call(build_sandbox.main, *arguments)
-    assert not (out / "after").exists()
+        assert not (out / begun).exists()
+        assert (out / f"{begun}.work" / "checkpoint-1").is_dir()
     capsys.readouterr()
     with SETTINGS:
         call(build_sandbox.main, *arguments)
