@@ -1,4 +1,4 @@
-"""The sandbox world's reading: who was where and found what, asked of a short passage."""
+"""The sandbox world's reading: who went where and found what, asked of a short passage."""
 
 from __future__ import annotations
 
@@ -23,20 +23,17 @@ class Asked(NamedTuple):
 
 
 def passage(source: random.Random) -> tuple[str, list[Asked]]:
-    """Return a passage of two or three sentences and a question about each of them, in another order.
-
-    Half of the questions ask who was in a place, whose answer stands right after the words asked with; the
-    others ask what somebody found, which takes more to learn.
-    """
+    """Return a passage of two or three sentences and a question about each of them, in another order."""
     sentences, asked = [], []
-    count = source.randint(2, 3)
-    for name, place in zip(source.sample(NAMES, count), source.sample(PLACES, count), strict=True):
-        found = f"the {source.choice(KINDS)} {source.choice(THINGS)}"
-        sentences.append(f"in the {place} {name} found {found} .")
-        easy = source.random() < 0.5
-        asked.append(
-            Asked(f"who was in the {place}", name) if easy else Asked(f"what did {name} find ?", found)
-        )
+    for name in source.sample(NAMES, source.randint(2, 3)):
+        if source.random() < 0.5:
+            answer = f"the {source.choice(PLACES)}"
+            sentences.append(f"{name} went to {answer} .")
+            asked.append(Asked(f"where did {name} go ?", answer))
+        else:
+            answer = f"the {source.choice(KINDS)} {source.choice(THINGS)}"
+            sentences.append(f"{name} found {answer} .")
+            asked.append(Asked(f"what did {name} find ?", answer))
     source.shuffle(asked)
     return " ".join(sentences), asked
 

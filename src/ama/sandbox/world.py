@@ -35,7 +35,7 @@ class WorldSettings:
         decisiveness: a pair prefers the reply of the higher gold score with the odds exp(this x difference).
     """
 
-    animals: int = 120
+    animals: int = 132
     lessons: int = 60_000
     pairs: int = 4000
     held_out_pairs: int = 500
