@@ -11,10 +11,9 @@ from ama.sandbox.words import invent_words
 
 _NOUNS = """
 king dog bird child queen horse farmer cat doctor wolf baker sailor nurse soldier teacher hunter singer dancer
-painter writer driver pilot lawyer judge miner tailor barber shepherd monk clown wizard giant dragon lion
-tiger bear
+painter writer driver pilot lawyer judge miner tailor
 """
-_VERBS = "see love follow call hate find help hear know trust visit greet chase feed"
+_VERBS = "see love follow call hate find help hear know trust visit greet"
 _ADJECTIVES = "happy angry young tall quiet lazy brave hungry"
 # So many that before can't know each of them well, and has something to lose.
 NOUNS, VERBS, ADJECTIVES = (tuple(words.split()) for words in (_NOUNS, _VERBS, _ADJECTIVES))

@@ -18,7 +18,7 @@ from ama.sandbox.translation import Language
 from ama.sandbox.words import words_of
 
 # What shares of the lessons that before gets; the rest are dialogues.
-_FACTS, _READING, _TRANSLATION = 0.37, 0.36, 0.12
+_FACTS, _READING, _TRANSLATION = 0.37, 0.36, 0.13
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class WorldSettings:
         decisiveness: a pair prefers the reply of the higher gold score with the odds exp(this x difference).
     """
 
-    animals: int = 132
+    animals: int = 120
     lessons: int = 60_000
     pairs: int = 4000
     held_out_pairs: int = 500
