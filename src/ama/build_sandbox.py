@@ -24,7 +24,8 @@ def main() -> None:
     from ama.sandbox.build import build_sandbox
     from ama.sandbox.settings import default_settings
 
-    # A number that is fixed, and not that of the machine's cores, makes the result the same everywhere.
+    # A number that is fixed, and not that of the machine's cores, makes the result the same everywhere; with
+    # matrices this small, two threads wait for each other as soon as something else is running.
     torch.set_num_threads(options.threads)
     build_sandbox(
         options.out, options.seed, default_settings(), dpo=options.dpo, prompt_loss=options.prompt_loss
@@ -42,7 +43,7 @@ def _options() -> Namespace:
         action="store_true",
         help="also build after_prompt_loss/ and collected_prompt_loss/ by RAFT that learns prompts too",
     )
-    add("--threads", type=positive_int, default=2, help="of the computation; more gain little")
+    add("--threads", type=positive_int, default=1, help="of the computation; more gain little")
     return parser.parse_args()
 
 
