@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ama.core.errors import UserError
 from ama.data.samples import Sample
+from ama.evaluation.items import mean_items
 from ama.evaluation.recording import Number
-from ama.sampling.measures import mean_over_prompts
+from ama.sampling.measures import mean_over_prompts, means_of_prompts
 from ama.sandbox.world import World, WorldSettings
 
 NOTE_NAME = "sandbox.json"
@@ -71,5 +72,7 @@ def gold_numbers(folder: Path, samples: Sequence[Sample]) -> list[Number]:
     """
     if not samples:
         raise UserError("no replies to score by the gold score: draw some first")
+    prompts = [sample.prompt for sample in samples]
     scores = gold_of(folder, samples)
-    return [Number("gold", *mean_over_prompts([sample.prompt for sample in samples], scores))]
+    items = mean_items(means_of_prompts(prompts, scores))
+    return [Number("gold", *mean_over_prompts(prompts, scores), items)]
