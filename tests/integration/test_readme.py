@@ -18,13 +18,15 @@ from support.tiny import make_llama, make_tokenizer
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # install.bats runs the installation; the two promises install everything and are run whole before a release;
-# test_build_sandbox.py builds a smaller sandbox, in seconds.
+# test_build_sandbox.py builds a smaller sandbox, in seconds; test_merge_recommended.py has a sweep that
+# recommends something, as one over untrained models does not.
 ELSEWHERE = (
     "conda ",
     "./install.sh",
     "bash scripts/quickstart.sh",
     "bash scripts/run_tests.sh",
     "python -m ama.build_sandbox",
+    "python -m ama.merge_recommended",
 )
 WORDS = "the model before and after RLHF"
 
