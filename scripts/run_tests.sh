@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All checks and tests: bash scripts/run_tests.sh [--fast] [pytest arguments]; --fast leaves out the tests marked slow.
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+source "${repo_root}/scripts/lib/browser.sh"
 cd "$repo_root"
 
 pytest_args=()
@@ -14,6 +15,7 @@ done
 
 ./install.sh --dev
 activate_environment
+install_browser
 
 # -maxdepth: the data sets under data/ are no place to look for scripts.
 mapfile -t shell_files < <(find data scripts tests/scripts -maxdepth 2 -name '*.sh' -o -name '*.bash' -o -name '*.bats')

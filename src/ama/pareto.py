@@ -26,7 +26,7 @@ memory, in place: no checkpoint is written. A measure is an evaluation with its 
   opencompass  DROP                  options of ama.evaluate_opencompass
   reward       a reward model        options of ama.evaluate_reward
   pairrm       PairRM's win rate     options of ama.evaluate_pairrm
-  gold         the sandbox's score   options of reward, and --world DIR
+  gold         the sandbox's score   --world DIR, and sampling as of the reward
 
 --out gets scores.jsonl, sweep.json, front.png, report.html and front.md. Run again after a crash, it goes on
 where it stopped. Under torchrun the processes share the points.
@@ -44,15 +44,17 @@ def main() -> int:
     from ama.evaluation.recording import ScoreBook
     from ama.evaluation.share import Share
     from ama.evaluation.sweep import lacking, measure_points, sole_sweep
-    from ama.evaluation.sweep_measures import measures_of
+    from ama.evaluation.sweep_measures import KINDS, Kind, measures_of
     from ama.evaluation.sweep_record import SCORES_NAME
+    from ama.sandbox.gold_measure import add_gold, gold_measure
 
     curves = read_curves(options.curve or [])
     share = Share()
     with sole_sweep(options.out, (share.number, share.count)):
         with share.alone():
             points = points_of(options.before, options.after, curves, Scope(options.scope))
-            measures = measures_of(options)
+            gold = Kind(add_gold, lambda words: [gold_measure(words)])
+            measures = measures_of(options, {**KINDS, "gold": gold})
             book = ScoreBook(options.out / SCORES_NAME, rerun=options.rerun, with_items=True)
             for measure in lacking(points, measures, book):
                 measure.prepare()

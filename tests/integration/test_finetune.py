@@ -12,8 +12,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ama.core.errors import UserError
 from ama.data import pack
+from ama.data.labelled_blocks import IGNORED
 from ama.evaluation.loss import measure_loss
 from ama.finetune import main
+from ama.models import load_model, load_tokenizer
+from ama.training import TrainingSettings, train
 
 SETTINGS = ("--block_size", "16", "--batch", "4", "--max_steps", "8", "--lr", "1e-2")
 
@@ -53,6 +56,23 @@ def test_the_seed_decides(learner: Path, tmp_path: Path) -> None:
     other = _train(learner, tmp_path / "other", "--from_scratch", "--seed", "4")
     assert same(first, again)
     assert not same(first, other)
+
+
+def test_labels_say_which_tokens_count(learner: Path, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(learner)
+    blocks = pack([OTHER], tokenizer, 16)
+    settings = TrainingSettings(lr=1e-2, max_steps=3, batch=4)
+    # Where one token alone is learned, nothing holds it back after the other words.
+    wanted = tokenizer.convert_tokens_to_ids("RLHF")
+    only = torch.where(blocks == wanted, blocks, IGNORED)
+    for name, labels in (("plain", None), ("all", blocks), ("only", only)):
+        train(load_model(learner), tokenizer, blocks, tmp_path / name, settings, labels=labels)
+    assert same(tmp_path / "plain", tmp_path / "all")
+    shares = {
+        name: load_model(tmp_path / name)(blocks).logits.softmax(-1)[..., wanted].mean().item()
+        for name in ("plain", "only")
+    }
+    assert shares["only"] > 1.5 * shares["plain"]
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(

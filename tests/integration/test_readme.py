@@ -17,12 +17,14 @@ from support.tiny import make_llama, make_tokenizer
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-# install.bats runs the installation; the two promises install everything and are run whole before a release.
+# install.bats runs the installation; the two promises install everything and are run whole before a release;
+# test_build_sandbox.py builds a smaller sandbox, in seconds.
 ELSEWHERE = (
     "conda ",
     "./install.sh",
     "bash scripts/quickstart.sh",
     "bash scripts/run_tests.sh",
+    "python -m ama.build_sandbox",
 )
 WORDS = "the model before and after RLHF"
 

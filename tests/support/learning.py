@@ -1,5 +1,6 @@
 """A model folder that can learn, texts to learn from, and a training that is cut short."""
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -31,6 +32,19 @@ def crash_at(step: int) -> Any:
 
     def training_step(self: Trainer, *arguments: Any, **options: Any) -> Tensor:
         if self.state.global_step + 1 == step:
+            raise KeyboardInterrupt
+        return compute(self, *arguments, **options)
+
+    return patch.object(Trainer, "training_step", training_step)
+
+
+def crash_at_call(number: int) -> Any:
+    """Let the process stop as by a crash at one of its training steps, counted over all its trainings."""
+    compute = Trainer.training_step
+    calls = count(1)
+
+    def training_step(self: Trainer, *arguments: Any, **options: Any) -> Tensor:
+        if next(calls) == number:
             raise KeyboardInterrupt
         return compute(self, *arguments, **options)
 

@@ -1,8 +1,9 @@
-"""Folders of sweeps as `ama.pareto` leaves them, from made-up models whose items are drawn with a known truth."""
+"""Folders of sweeps as `ama.pareto` leaves them, of made-up models whose true scores are known."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
@@ -101,10 +102,10 @@ def save_sweep(
     path = folder / SCORES_NAME
     scores = []
     for number, measure in enumerate(measures):
-        for place, model in enumerate(models):
+        for model in models:
             if measure.name in failures.get(model.weights, {}):
                 continue
-            held = _items(measure, model, tax, items, [seed, number], place)
+            held = _items(measure, model, tax, items, [seed, number])
             score = _score(measure, model, held, items)
             scores.append(score)
             if with_items:
@@ -118,11 +119,11 @@ def _ratios(model: Model) -> dict[str, float]:
     return {block: min(1.0, max(0.0, model.mean + step)) for block, step in zip(BLOCKS, steps, strict=True)}
 
 
-def _items(
-    measure: SweepMeasure, model: Model, tax: float, count: int, seed: Sequence[int], place: int
-) -> Items:
-    shared, own = np.random.default_rng(seed), np.random.default_rng([*seed, place + 1])
-    if measure.group in ("reward", "gold"):
+def _items(measure: SweepMeasure, model: Model, tax: float, count: int, seed: Sequence[int]) -> Items:
+    # Models of the same truth have the same items.
+    truth = crc32(f"{model.kept} {model.back}".encode())
+    shared, own = np.random.default_rng(seed), np.random.default_rng([*seed, truth])
+    if measure.group in ("reward", "gold", "pairrm"):
         # The true score falls where the reward is over-optimised.
         mean = 2.0 * model.kept - (1.2 * model.kept**3 if measure.group == "gold" else 0.0)
         return _column(mean + shared.normal(0, 1, count) + own.normal(0, 0.4, count))

@@ -61,9 +61,7 @@ def test_hypervolume_is_the_area_under_the_front() -> None:
 
 def test_curves_are_measured_many_at_a_time() -> None:
     source = random.Random(1)
-    curves = [
-        [BEFORE, *(Point(source.random(), source.random()) for _ in range(4)), AFTER] for _ in range(5)
-    ]
+    curves = [[BEFORE, *(Point(source.random(), source.random()) for _ in range(4)), AFTER] for _ in range(5)]
     assert hypervolumes(np.array(curves)) == pytest.approx([hypervolume(curve) for curve in curves])
     heights = skills_at(np.array(curves), np.full((5, 1), 0.5))
     assert heights[:, 0] == pytest.approx([skill_at(curve, 0.5) for curve in curves])

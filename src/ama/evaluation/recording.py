@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any
 
+import ama
 from ama.checkpoint.record import commit
 from ama.evaluation.items import Items, write_items
 from ama.evaluation.processes import agreed, is_first
@@ -111,7 +112,7 @@ class ScoreBook:
             "task": what.task,
             "seed": what.seed,
             "backend": what.backend,
-            "backend_version": version(what.backend),
+            "backend_version": _version(what.backend),
             "settings": _settings(subject, what),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "commit": commit() or "",
@@ -135,6 +136,11 @@ def say(subject: Subject, what: Measurement, numbers: Iterable[Number]) -> None:
         for found in numbers:
             value = number_text(found.value, found.stderr)
             sys.stderr.write(f"{subject.label}: {found.metric} on {what.task} {value}, n = {found.n}\n")
+
+
+def _version(distribution: str) -> str:
+    """Return a distribution's version; ours also where it runs from a checkout."""
+    return ama.__version__ if distribution == ama.__name__ else version(distribution)
 
 
 def _settings(subject: Subject, what: Measurement) -> dict[str, Any]:

@@ -14,10 +14,7 @@ from ama.evaluation.harness_measure import add_harness, harness_measures
 from ama.evaluation.measure import Measure
 from ama.evaluation.pairrm_measure import add_pairrm, pairrm_measure
 from ama.evaluation.reward_measure import add_reward, reward_measure
-from ama.evaluation.sweep_record import SCORES_NAME
-
-REWARD_GROUPS = ("reward", "pairrm")
-"""The groups that are the reward's side of a front; the first that is measured is drawn."""
+from ama.evaluation.sweep_record import HIDDEN_GROUP, REWARD_GROUPS, SCORES_NAME
 
 
 class Kind(NamedTuple):
@@ -40,7 +37,7 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def measures_of(options: Namespace, kinds: Mapping[str, Kind] = KINDS) -> list[Measure]:
+def measures_of(options: Namespace, kinds: Mapping[str, Kind]) -> list[Measure]:
     """Return what --measure names, at least one reward and one skill.
 
     Args:
@@ -52,7 +49,7 @@ def measures_of(options: Namespace, kinds: Mapping[str, Kind] = KINDS) -> list[M
     """
     found = measures_in(options, kinds)
     groups = {measure.what.group for measure in found}
-    if not groups.intersection(REWARD_GROUPS) or groups.issubset(REWARD_GROUPS):
+    if not groups.intersection(REWARD_GROUPS) or groups.issubset({*REWARD_GROUPS, HIDDEN_GROUP}):
         raise UserError(
             f"a front needs a reward and a skill, --measure names {' and '.join(sorted(groups)) or 'none'}: "
             "give 'reward ...' or 'pairrm ...', and 'harness ...' or 'opencompass ...'"

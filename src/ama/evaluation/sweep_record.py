@@ -15,6 +15,10 @@ from ama.evaluation.scores import Score
 
 SWEEP_NAME = "sweep.json"
 SCORES_NAME = "scores.jsonl"
+REWARD_GROUPS = ("reward", "pairrm")
+"""The groups that are the reward's side of a front; the first that is measured is drawn."""
+HIDDEN_GROUP = "gold"
+"""The group of true scores, which are shown and are no part of a front."""
 
 
 @dataclass(frozen=True)

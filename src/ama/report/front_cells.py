@@ -159,7 +159,9 @@ def explanations(front: Front) -> list[str]:
         "Scaled reward is 0 before RLHF and 1 after it, scaled skill the other way round. The hypervolume is "
         "the area that a curve dominates beyond the parents' corner; the straight line between them has 0.5.",
         f"A point lies above {PLAIN} by its skill minus that curve's at the same reward; points beyond that "
-        "curve's rewards have no such number. Of a dominated point another one is as good in both and better "
-        "in one.",
+        "curve's rewards have no such number, and those that are there in more than a tenth of the draws no "
+        "error. Of a dominated point another one is as good in both numbers and better in one.",
+        "The hypervolume takes the best of noisy points, which flatters a curve of many: compare at the same "
+        "means.",
         "What is singled out was chosen on the items, or seeds, that its errors come from: they flatter it.",
     ]

@@ -12,6 +12,8 @@ from ama.report.front_style import PARENT_COLOUR, axis_label, place, score_label
 
 _FAINT = 0.35
 _HIDDEN = "rgba(0,0,0,0)"
+# Shares of the range of rewards.
+_ROOM = 0.17, 0.14
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Chart:
 
 
 def make_chart(front: Front) -> Chart:
-    """Draw reward against mean skill: each curve as a line and its points, the parents, the recommended one."""
+    """Draw reward against mean skill: curves as lines and points, the parents, the recommended point."""
     from plotly import graph_objects
 
     look = styles(front.methods)
@@ -72,6 +74,18 @@ def make_chart(front: Front) -> Chart:
             hoverinfo="skip",
             **shared,
         )
+        # The legend shows the method as it is drawn where it counts, even if it is dominated everywhere.
+        figure.add_trace(
+            graph_objects.Scatter(
+                x=[None],
+                y=[None],
+                mode="lines+markers",
+                line={"color": style.colour},
+                marker={"symbol": style.symbol, "size": 9},
+                **shared,
+            )
+        )
+        traces.append([])
         for best in (False, True):
             points = [number for number in line if number > AFTER and front.points[number].best is best]
             add(
@@ -80,7 +94,7 @@ def make_chart(front: Front) -> Chart:
                 mode="markers",
                 marker={"color": style.colour, "symbol": style.symbol, "size": 9},
                 opacity=1.0 if best else _FAINT,
-                showlegend=best,
+                showlegend=False,
                 hovertext=[_hover(front, front.points[number]) for number in points],
                 hoverinfo="text",
                 **shared,
@@ -91,8 +105,8 @@ def make_chart(front: Front) -> Chart:
         1,
         mode="markers+text",
         marker={"color": PARENT_COLOUR, "symbol": "square", "size": 10},
-        text=[f"<b>{front.points[number].schedule}</b>" for number in parents],
-        textposition=["bottom center" if number == BEFORE else "middle left" for number in parents],
+        text=[_parent_name(front, number) for number in parents],
+        textposition=["bottom left" if number == BEFORE else "bottom right" for number in parents],
         hovertext=[_hover(front, front.points[number]) for number in parents],
         hoverinfo="text",
         showlegend=False,
@@ -115,16 +129,35 @@ def make_chart(front: Front) -> Chart:
         )
     figure.update_layout(
         template="plotly_white",
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis={"title": {"text": escape(axis_label(front, REWARD))}, "automargin": True},
+        margin={"l": 10, "r": 10, "t": 36, "b": 10},
+        xaxis={
+            "title": {"text": escape(axis_label(front, REWARD))},
+            "automargin": True,
+            "range": _reward_range(front),
+        },
         yaxis={"title": {"text": escape(axis_label(front, SKILL))}, "automargin": True},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0},
         hoverlabel={"align": "left", "font": {"size": 12}},
         hovermode="closest",
     )
     colours = [look[point.curve].colour if point.curve else PARENT_COLOUR for point in front.points]
     columns = (SKILL, *(column.name for column in front.columns if column.name not in (REWARD, SKILL)))
     return Chart(figure, traces, columns, colours, shown)
+
+
+def _parent_name(front: Front, number: int) -> str:
+    name = f"<b>{front.points[number].schedule}</b>"
+    # A space on the side of the error bar.
+    return f"{name}\N{NO-BREAK SPACE}" if number == BEFORE else f"\N{NO-BREAK SPACE}{name}"
+
+
+def _reward_range(front: Front) -> list[float] | None:
+    """Return the ends of the horizontal axis, with room for the parents' names on both sides."""
+    spots = [place(front, point) for point in front.points if point.known]
+    if not spots:
+        return None
+    low, high = min(spot[0] - spot[2] for spot in spots), max(spot[0] + spot[2] for spot in spots)
+    return [low - _ROOM[0] * (high - low), high + _ROOM[1] * (high - low)]
 
 
 def _hover(front: Front, point: FrontPoint) -> str:

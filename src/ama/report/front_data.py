@@ -10,12 +10,19 @@ import numpy as np
 
 from ama.core.errors import UserError
 from ama.evaluation.scores import Score, read_scores
-from ama.evaluation.sweep_record import SCORES_NAME, Sweep, SweepMeasure, SweepPoint, read_sweep
+from ama.evaluation.sweep_record import (
+    HIDDEN_GROUP,
+    REWARD_GROUPS,
+    SCORES_NAME,
+    Sweep,
+    SweepMeasure,
+    SweepPoint,
+    read_sweep,
+)
 from ama.report.front_items import Array, MeasureDraws, draw_measure
 from ama.report.front_model import AFTER, BEFORE, REWARD, SKILL, Column, FrontSettings
 
-# Not part of the skill: the reward's side, and the sandbox's hidden true score.
-_NO_SKILL = ("reward", "pairrm", "gold")
+_NO_SKILL = (*REWARD_GROUPS, HIDDEN_GROUP)
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def _reward_of(sweep: Sweep, name: str | None, folder: Path) -> SweepMeasure:
                 return measure
         known = ", ".join(measure.name for measure in sweep.measures)
         raise UserError(f"--reward {name}: not among the measures of {folder}: {known or 'none'}")
-    for group in ("reward", "pairrm"):
+    for group in REWARD_GROUPS:
         for measure in sweep.measures:
             if measure.group == group:
                 return measure

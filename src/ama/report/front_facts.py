@@ -25,9 +25,9 @@ def facts_of(sweeps: Sequence[SweepData], settings: FrontSettings) -> list[tuple
         backends = sorted({f"{row.backend} {row.backend_version}" for row in of_measure})
         seeds = sorted({str(row.seed) for row in of_measure if row.seed is not None})
         seed = f", seed {', '.join(seeds)}" if seeds else ""
-        facts.append(
-            (f"{measure.group} {measure.name}", f"n = {count}, by {', '.join(backends) or '-'}{seed}")
-        )
+        how = "".join(f", {name} {value}" for name, value in measure.settings.items())
+        text = f"n = {count}, by {', '.join(backends) or '-'}{seed}{how}"
+        facts.append((f"{measure.group} {measure.name}", text))
     dates = sorted(row.date for row in rows)
     facts.append(("sweep", ", ".join(str(data.folder) for data in sweeps)))
     facts.append(("measured", f"{dates[0]} to {dates[-1]}" if dates else "nothing"))

@@ -31,8 +31,9 @@ def place_label(axes: Any, text: str, spot: Spot, spots: Sequence[Spot]) -> None
     label = axes.annotate(text, spot[:2], xytext=(0, 0), textcoords="offset points", ha="center", va="center")
     size = label.get_window_extent()
     others = [entry.get_window_extent() for entry in axes.texts if entry is not label]
-    boxes = [_box(axes, other) for other in known] + [(box.x0, box.y0, box.x1, box.y1) for box in others]
-    frame = axes.get_window_extent()
+    boxes = [box for other in known for box in _boxes(axes, other)]
+    boxes += [(box.x0, box.y0, box.x1, box.y1) for box in others]
+    frame = axes.get_window_extent().padded(-_CLEARANCE / points_per_dot)
     centre = axes.transData.transform(spot[:2])
     tries = []
     for gap in _GAPS:
@@ -60,12 +61,16 @@ def along(line: Sequence[tuple[float, float]]) -> Iterator[Spot]:
             yield x + share * (u - x), y + share * (v - y), 0.0, 0.0
 
 
-def _box(axes: Any, spot: Spot) -> tuple[float, float, float, float]:
-    """Return what a point and its error bars take up, in dots."""
-    low = axes.transData.transform((spot[0] - spot[2], spot[1] - spot[3]))
-    high = axes.transData.transform((spot[0] + spot[2], spot[1] + spot[3]))
+def _boxes(axes: Any, spot: Spot) -> list[tuple[float, float, float, float]]:
+    """Return what a point's two error bars take up, in dots."""
+    x, y, x_error, y_error = spot
     margin = _CLEARANCE * axes.figure.dpi / 72
-    return low[0] - margin, low[1] - margin, high[0] + margin, high[1] + margin
+    boxes = []
+    for right, up in ((x_error, 0.0), (0.0, y_error)):
+        low = axes.transData.transform((x - right, y - up))
+        high = axes.transData.transform((x + right, y + up))
+        boxes.append((low[0] - margin, low[1] - margin, high[0] + margin, high[1] + margin))
+    return boxes
 
 
 def _overlap(one: Sequence[float], other: Sequence[float]) -> float:

@@ -5,6 +5,9 @@
   const ratios = document.getElementById("ratios");
   const axis = document.getElementById("axis");
 
+  // The chart was drawn before the rest of the page took its room, and a window may be turned or resized.
+  new ResizeObserver(() => Plotly.Plots.resize(front)).observe(front.parentElement);
+
   // Another vertical axis: the traces know their points by number.
   axis.addEventListener("change", () => {
     const column = data.columns[axis.selectedIndex];
@@ -13,7 +16,7 @@
     Plotly.update(
       front,
       { y: values, "error_y.array": errors },
-      { "yaxis.title.text": column.label, "yaxis.autorange": true, "xaxis.autorange": true },
+      { "yaxis.title.text": column.label, "yaxis.autorange": true },
       data.traces.map((_, trace) => trace),
     );
   });
@@ -22,20 +25,20 @@
   let kept = data.shown;
   function showRatios(number) {
     const point = data.points[number];
-    const blocks = Object.keys(point.ratios);
-    const values = Object.values(point.ratios);
+    const blocks = point.ratios.map(([block]) => block);
+    const values = point.ratios.map(([, ratio]) => ratio);
     Plotly.react(
       ratios,
       [{ type: "bar", orientation: "h", y: blocks, x: values, marker: { color: point.colour },
          text: values.map((value) => value.toFixed(2)), hoverinfo: "none", cliponaxis: false }],
-      { title: { text: point.label.join("<br>"), font: { size: 13 }, automargin: true, yref: "container" },
-        height: Math.max(260, 110 + 22 * blocks.length), margin: { l: 10, r: 24, t: 60, b: 45 },
+      { height: Math.max(200, 70 + 22 * blocks.length), margin: { l: 10, r: 24, t: 10, b: 45 },
         xaxis: { range: [Math.min(0, ...values), Math.max(1, ...values)], fixedrange: true,
                  title: { text: "ratio (weight of the model before)", font: { size: 12 } } },
-        yaxis: { autorange: "reversed", automargin: true, fixedrange: true, type: "category" } },
+        yaxis: { autorange: "reversed", automargin: true, fixedrange: true, type: "category",
+                 ticks: "outside", ticklen: 4, tickcolor: "rgba(0,0,0,0)" } },
       { displayModeBar: false, responsive: true },
     );
-    ratios.dataset.point = number;
+    document.getElementById("shown").textContent = point.label;
   }
   const numberOf = (event) => data.traces[event.points[0].curveNumber][event.points[0].pointNumber];
   front.on("plotly_hover", (event) => showRatios(numberOf(event)));

@@ -62,8 +62,8 @@ def _data(front: Front, chart: Chart) -> str:
         )
     points = [
         {
-            "label": [escape(point.curve or "parent"), escape(point.schedule)],
-            "ratios": dict(point.ratios),
+            "label": point.label,
+            "ratios": list(point.ratios.items()),
             "colour": chart.colours[number],
         }
         for number, point in enumerate(front.points)

@@ -18,7 +18,8 @@ _PANELS_IN_A_ROW = 3
 _DPI = 300
 _FONT = 7.5
 _FAINT = 0.35
-_LEGEND_LETTERS = 46
+# What fits into the width of a column; rows of names in the figure's usual height; inches for one more.
+_LEGEND_LETTERS, _LEGEND_ROWS, _LEGEND_ROW = 46, 2, 0.14
 
 
 def plot_front(front: Front, path: Path) -> None:
@@ -50,8 +51,15 @@ def _draw(front: Front, scores: Sequence[str], size: tuple[float, float], path: 
 
     look = styles(front.methods)
     columns = min(len(scores), _PANELS_IN_A_ROW)
+    letters = int(_LEGEND_LETTERS * size[0] / WIDTH)
+    names_in_a_row = max(1, min(len(look), letters // (max(map(len, look), default=1) + 5)))
+    # The panels keep their height, however many names stand above them.
+    more = max(0, -(-len(look) // names_in_a_row) - _LEGEND_ROWS)
+    size = (size[0], size[1] + more * _LEGEND_ROW)
     settings: dict[Any, Any] = {
         "font.size": _FONT,
+        # A dollar in a name is a dollar.
+        "text.parse_math": False,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.linewidth": 0.6,
@@ -66,15 +74,12 @@ def _draw(front: Front, scores: Sequence[str], size: tuple[float, float], path: 
             axes.remove()
         for axes, score in zip(panels, scores, strict=False):
             _panel(axes, front, score, look)
-        # Names of the same length as the figure's width, several to a line.
-        longest = max(map(len, look), default=1)
-        letters = int(_LEGEND_LETTERS * size[0] / WIDTH)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(
             handles,
             labels,
             loc="outside upper center",
-            ncols=max(1, min(len(look), letters // (longest + 5))),
+            ncols=names_in_a_row,
             frameon=False,
             handlelength=1.6,
             columnspacing=1.0,
@@ -102,6 +107,8 @@ def _layout() -> Any:
 
 def _panel(axes: Any, front: Front, score: str, look: dict[str, Style]) -> None:
     axes.margins(0.17, 0.15)
+    # Few enough that long numbers don't touch.
+    axes.locator_params(axis="x", nbins=5 if score == SKILL else 3)
     axes.tick_params(length=2.5, width=0.6, pad=2)
     if score == SKILL:
         axes.set_ylabel(axis_label(front, score), labelpad=2)

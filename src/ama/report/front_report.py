@@ -34,6 +34,8 @@ def check_front(folders: Sequence[Path], settings: FrontSettings) -> None:
         )
     if settings.draws < 2:
         raise UserError(f"--draws {settings.draws}: errors need 2 draws or more")
+    if settings.seed < 0:
+        raise UserError(f"--seed {settings.seed}: a seed is 0 or more")
     places = [folder.resolve() for folder in folders]
     for folder, place in zip(folders, places, strict=True):
         if places.count(place) > 1:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+_WIDTH = 140
+
 
 def markdown_row(cells: Sequence[str]) -> str:
     """Return a line of a table."""
@@ -27,6 +29,7 @@ def print_markdown_text(text: str) -> None:
     from rich.markdown import Markdown
 
     console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, _WIDTH)
     if console.is_terminal:
         console.print(Markdown(text), soft_wrap=False)
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import shutil
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -109,7 +111,13 @@ def run_raft(
     if is_main():
         open_work(places.out, run)
     wait()
+    begun, done = time.monotonic(), 0
     for number in range(1, iterations + 1):
+        if not places.model(number).exists() and is_main():
+            left = (time.monotonic() - begun) / done * (iterations + 1 - number) if done else None
+            known = "" if left is None else f", {left:.0f} s left"
+            sys.stderr.write(f"RAFT: iteration {number} of {iterations}{known}\n")
+            done += 1
         chosen = _selected(places, prompts, number, settings, training)
         if not places.model(number).exists():
             train_sft(

@@ -30,6 +30,7 @@ class TrainingSettings:
         batch: blocks in a step on each device.
         warmup: share of the steps, in [0, 1).
         weight_decay: AdamW's.
+        beta2: AdamW's, of the mean of squared gradients, in [0, 1).
         seed: of the order of the blocks and of dropout.
         bf16: compute in bfloat16 (autocast); weights and optimizer stay float32.
         save_steps: steps between two checkpoints to resume from.
@@ -44,6 +45,7 @@ class TrainingSettings:
     batch: int = 8
     warmup: float = 0.03
     weight_decay: float = 0.0
+    beta2: float = 0.999
     seed: int = 0
     bf16: bool = False
     save_steps: int = 500
@@ -57,6 +59,8 @@ class TrainingSettings:
             raise UserError(f"max_steps {self.max_steps}: must be 1 or more")
         if not 0 <= self.warmup < 1:
             raise UserError(f"warmup {self.warmup}: a share of the steps lies in [0, 1)")
+        if not 0 <= self.beta2 < 1:
+            raise UserError(f"beta2 {self.beta2} lies outside [0, 1)")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed {self.seed}: must lie between 0 and 4294967295")
 
@@ -68,8 +72,9 @@ def train(
     out: Path,
     settings: TrainingSettings,
     dtype: torch.dtype = torch.float32,
+    labels: torch.Tensor | None = None,
 ) -> None:
-    """Train on every token but the first of each block, and save model and tokenizer.
+    """Train on every token but the first of each block, or on those with labels; save model and tokenizer.
 
     Checkpoints go to `<out>.work`, which is removed at the end. Where it holds one of the same run, training
     goes on at that step.
@@ -81,6 +86,7 @@ def train(
         out: folder to write; replaced whole, only at the end.
         settings: the hyperparameters.
         dtype: of the weights that are written.
+        labels: int64 of the blocks' shape, -100 where a token does not count; the blocks themselves if None.
 
     Raises:
         UserError: if `<out>.work` holds another run, or if the loss becomes infinite or no number.
@@ -92,13 +98,16 @@ def train(
     quiet()
     work = out.absolute().with_name(f"{out.name}.work")
     arguments = _arguments(work, settings)
-    text = sha256(blocks.numpy().tobytes()).hexdigest()[:16]
+    parts = (blocks,) if labels is None else (blocks, labels)
+    text = sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdigest()[:16]
     with arguments.main_process_first():
         checkpoint = open_work(work, {"model": model.name_or_path, "text": text, **asdict(settings)})
     trainer = Trainer(
         model=model,
         args=arguments,
-        train_dataset=[{"input_ids": block, "labels": block} for block in blocks],
+        train_dataset=[
+            {"input_ids": block, "labels": wanted} for block, wanted in zip(blocks, parts[-1], strict=True)
+        ],
         processing_class=tokenizer,
         callbacks=[ProgressLines()],
     )
@@ -123,6 +132,7 @@ def _arguments(work: Path, settings: TrainingSettings) -> TrainingArguments:
         lr_scheduler_type="cosine",
         warmup_steps=settings.warmup,
         weight_decay=settings.weight_decay,
+        adam_beta2=settings.beta2,
         seed=settings.seed,
         bf16=settings.bf16,
         use_cpu=not torch.accelerator.is_available(),

@@ -1,0 +1,188 @@
+"""Build the sandbox world's checkpoints by the project's own stages: before, reward model, and the afters."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ama.checkpoint.staging import staged_folder, staging_of, writing
+from ama.core.errors import UserError
+from ama.data.labelled_blocks import LossOn
+from ama.data.whole_file import write_whole
+from ama.data.writing import write_samples
+from ama.models import load_tokenizer, new_model, save_model
+from ama.rlhf.dpo import train_dpo
+from ama.rlhf.processes import forget_trainer
+from ama.rlhf.prompts import prompts_of
+from ama.rlhf.raft import Places, run_raft
+from ama.rlhf.reward_model import train_reward_model
+from ama.rlhf.selection import collect, passing
+from ama.sampling.rollout import rollout
+from ama.sandbox.files import write_data, write_tasks
+from ama.sandbox.gold import NOTE_NAME
+from ama.sandbox.rows import rows_of
+from ama.sandbox.settings import CONTEXT, SandboxSettings
+from ama.sandbox.words import word_tokenizer
+from ama.sandbox.world import World
+from ama.training import train
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig
+
+Stage = tuple[str, Callable[[Path], object]]
+
+
+def build_sandbox(
+    folder: Path, seed: int, settings: SandboxSettings, *, dpo: bool = False, prompt_loss: bool = False
+) -> World:
+    """Build the world of a seed and its checkpoints; what is there already is kept.
+
+    The folder gets `data/` (LMFlow JSON), `tasks/` (evaluation sets shaped like the hub's repositories),
+    `before/`, `reward_model/`, `raft/` with every iteration, `after/`, and `collected/` with its samples of
+    high reward. A run that was cut short goes on: at the last checkpoint of the training that it was in, and
+    within RAFT at the step that it was at.
+
+    Args:
+        folder: where to.
+        seed: of the world, the first weights and the sampling.
+        settings: sizes and intensities.
+        dpo: also build `after_dpo/` and `collected_dpo/`.
+        prompt_loss: also build `after_prompt_loss/` and `collected_prompt_loss/`, by RAFT that learns the
+            prompts of its samples too.
+
+    Raises:
+        UserError: the folder holds another world, or can't be written.
+    """
+    with writing(folder):
+        _claim(folder / NOTE_NAME, seed, settings)
+    world = World(seed, settings.world)
+    builder = _Builder(folder, seed, settings, world)
+    stages = builder.stages(dpo=dpo, prompt_loss=prompt_loss)
+    for number, (name, build) in enumerate(stages, start=1):
+        if (folder / name).exists():
+            continue
+        sys.stderr.write(f"sandbox: {name} ({number} of {len(stages)})\n")
+        begun = time.monotonic()
+        build(folder / name)
+        forget_trainer()
+        sys.stderr.write(f"sandbox: {name} took {time.monotonic() - begun:.0f} s\n")
+    return world
+
+
+def _claim(note: Path, seed: int, settings: SandboxSettings) -> None:
+    """Write what the folder holds, unless it holds something else."""
+    text = json.dumps({"seed": seed, "settings": asdict(settings)}, default=str, indent=1)
+    if note.is_file():
+        held = note.read_text(encoding="utf-8")
+        if held == text:
+            return
+        what = "size or version" if f'"seed": {seed},' in held else f"seed than {seed}"
+        raise UserError(
+            f"{note.parent} holds a sandbox of another {what} (see {note.name} there): "
+            "choose another folder, or remove it"
+        )
+    write_whole(note, [text])
+
+
+class _Builder:
+    """The stages of one world in one folder."""
+
+    def __init__(self, folder: Path, seed: int, settings: SandboxSettings, world: World) -> None:
+        self._folder, self._seed, self._settings, self._world = folder, seed, settings, world
+
+    def stages(self, *, dpo: bool, prompt_loss: bool) -> list[Stage]:
+        """Return the stages in their order; each makes the folder it is named after."""
+        found: list[Stage] = [
+            ("data", lambda out: write_data(self._world, out)),
+            ("tasks", lambda out: write_tasks(self._world, out)),
+            ("fresh", self._write_fresh),
+            ("before", self._train_before),
+            ("reward_model", self._train_reward_model),
+            ("after", lambda out: self._train_raft(out, LossOn.RESPONSE)),
+        ]
+        if dpo:
+            found += [("after_dpo", self._train_dpo), ("collected_dpo", self._collect_dpo)]
+        if prompt_loss:
+            found.append(("after_prompt_loss", lambda out: self._train_raft(out, LossOn.TEXT)))
+        return found
+
+    def _write_fresh(self, out: Path) -> None:
+        tokenizer = word_tokenizer(self._world.words())
+        save_model(_config(len(tokenizer), self._settings), tokenizer, out)
+
+    def _train_before(self, out: Path) -> None:
+        fresh = self._folder / "fresh"
+        settings, tokenizer = self._settings, load_tokenizer(fresh)
+        ids, labels = rows_of(
+            self._world.lessons(), tokenizer, settings.row, settings.prompt_share, self._seed
+        )
+        torch.manual_seed(self._seed)
+        training = replace(settings.before, seed=self._seed)
+        train(new_model(fresh), tokenizer, ids, out, training, labels=labels)
+
+    def _train_reward_model(self, out: Path) -> None:
+        training = replace(self._settings.reward, seed=self._seed)
+        pairs, held_out = self._world.pairs(), self._world.held_out_pairs()
+        train_reward_model(
+            self._folder / "before", pairs, held_out, out, training, max_length=self._settings.row
+        )
+
+    def _train_raft(self, out: Path, loss_on: LossOn) -> None:
+        """Run RAFT; its last model is after, and its samples are the collected ones."""
+        run = self._folder / out.name.replace("after", "raft")
+        places = Places(self._folder / "before", self._folder / "reward_model", run)
+        training = replace(self._settings.policy, seed=self._seed)
+        raft = replace(self._settings.raft, loss_on=loss_on)
+        last = run_raft(places, self._world.prompts(), self._settings.iterations, raft, training)
+        with staged_folder(_collected(out)):
+            shutil.copy(last / "collected.json", staging_of(_collected(out)))
+        with staged_folder(out):
+            shutil.copytree(last / "model", staging_of(out), dirs_exist_ok=True)
+
+    def _train_dpo(self, out: Path) -> None:
+        settings = self._settings
+        training = replace(settings.dpo, seed=self._seed)
+        before, pairs = self._folder / "before", self._world.pairs()
+        train_dpo(before, pairs, out, training, beta=settings.beta, max_length=settings.row)
+
+    def _collect_dpo(self, out: Path) -> None:
+        """Sample from the model after DPO as RAFT does from its own, once its last iteration is done."""
+        raft = self._settings.raft
+        prompts = prompts_of(self._world.prompts(), raft.prompts, self._settings.iterations, self._seed)
+        models = self._folder / "after_dpo", self._folder / "reward_model"
+        work = out.with_name(f"{out.name}.work")
+        sampling = replace(raft.sampling, seed=self._seed + self._settings.iterations + 1)
+        samples = rollout(*models, prompts, sampling, work)
+        drawn = collect(passing(samples, raft.selection).samples, raft.pool, raft.collected, self._seed)
+        with staged_folder(out):
+            write_samples(staging_of(out) / "collected.json", drawn)
+        shutil.rmtree(work)
+
+
+def _collected(out: Path) -> Path:
+    return out.with_name(out.name.replace("after", "collected"))
+
+
+def _config(vocabulary: int, settings: SandboxSettings) -> LlamaConfig:
+    from transformers import LlamaConfig
+
+    options: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    return LlamaConfig(
+        architectures=["LlamaForCausalLM"],
+        vocab_size=vocabulary,
+        hidden_size=settings.width,
+        intermediate_size=3 * settings.width,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=4,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=False,
+        **options,
+    )

@@ -1,0 +1,60 @@
+"""The sandbox world's reading: who went where and found what, asked of a short passage."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ama.data.samples import Sample
+
+NAMES = ("tom", "anna", "bob", "lisa", "max", "emma", "paul", "sara")
+PLACES = ("kitchen", "garden", "school", "market", "office", "library", "station", "park")
+KINDS = ("old", "new", "big", "small", "heavy", "clean")
+THINGS = ("ball", "book", "lamp", "key", "coat", "cup", "box", "map")
+TITLE = "story"
+
+
+class Asked(NamedTuple):
+    """A question about a passage, and the words of the passage that answer it."""
+
+    question: str
+    answer: str
+
+
+def passage(source: random.Random) -> tuple[str, list[Asked]]:
+    """Return a passage of two or three sentences and a question about each of them, in another order."""
+    sentences, asked = [], []
+    for name in source.sample(NAMES, source.randint(2, 3)):
+        if source.random() < 0.5:
+            answer = f"the {source.choice(PLACES)}"
+            sentences.append(f"{name} went to {answer} .")
+            asked.append(Asked(f"where did {name} go ?", answer))
+        else:
+            answer = f"the {source.choice(KINDS)} {source.choice(THINGS)}"
+            sentences.append(f"{name} found {answer} .")
+            asked.append(Asked(f"what did {name} find ?", answer))
+    source.shuffle(asked)
+    return " ".join(sentences), asked
+
+
+def lesson(source: random.Random) -> list[Sample]:
+    """Return a lesson: a passage with all its questions, laid out as lm-eval asks SQuAD's."""
+    told, asked = passage(source)
+    samples = [Sample(f"Question: {question}\n\nAnswer:", f" {answer}") for question, answer in asked]
+    begun = Sample(f"Title: {TITLE}\n\nBackground: {told}\n\n{samples[0].prompt}", samples[0].reply)
+    return [begun, *samples[1:]]
+
+
+def rows(source: random.Random, count: int) -> Iterator[dict[str, Any]]:
+    """Yield rows of SQuAD 2.0, each with a passage of its own; all can be answered."""
+    for number in range(count):
+        told, asked = passage(source)
+        question, answer = source.choice(asked)
+        yield {
+            "id": f"reading-{number}",
+            "title": TITLE,
+            "context": told,
+            "question": question,
+            "answers": {"text": [answer], "answer_start": [told.index(answer)]},
+        }

@@ -1,0 +1,69 @@
+"""How large the sandbox world is, its model, and the intensity of each training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ama.rlhf.raft import RaftSettings
+from ama.rlhf.settings import StageSettings
+from ama.sampling.generation import SamplingSettings
+from ama.sandbox.world import WorldSettings
+from ama.training import TrainingSettings
+
+# lm-eval's stock tasks of reading and translation ask for up to 256 new tokens: a context that has no room
+# for them loses the prompt. Rotary positions let rows be shorter in training.
+CONTEXT = 512
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """The world, the model's size and the intensity of each training.
+
+    Attributes:
+        world: the world and its data sets.
+        layers: of the model.
+        width: of the model, a multiple of 4; its feed-forward layers are three times as wide.
+        row: tokens in a row that before learns from, and of the longest dialogue.
+        prompt_share: share of the prompts' tokens that before learns, see `ama.sandbox.rows`.
+        before: training of before.
+        reward: training of the reward model.
+        raft: rejection sampling.
+        iterations: of RAFT.
+        policy: fine-tuning in an iteration of RAFT.
+        dpo: training of the after by DPO.
+        beta: of DPO.
+    """
+
+    world: WorldSettings
+    layers: int
+    width: int
+    row: int
+    prompt_share: float
+    before: TrainingSettings
+    reward: StageSettings
+    raft: RaftSettings
+    iterations: int
+    policy: StageSettings
+    dpo: StageSettings
+    beta: float
+
+
+def default_settings() -> SandboxSettings:
+    """Return a world whose checkpoints take some minutes on two cores, and show a tax."""
+    sampling = SamplingSettings(samples=8, max_new_tokens=30, batch=512)
+    return SandboxSettings(
+        world=WorldSettings(),
+        layers=6,
+        width=64,
+        row=64,
+        prompt_share=0.05,
+        before=TrainingSettings(
+            lr=4e-3, max_steps=1100, batch=24, warmup=0.05, weight_decay=0.01, beta2=0.98, save_steps=250
+        ),
+        reward=StageSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32, save_steps=50),
+        raft=RaftSettings(prompts=128, sampling=sampling, block_size=64, pool=500, collected=500),
+        iterations=6,
+        policy=StageSettings(lr=2e-3, epochs=2, batch=32, micro_batch=32),
+        dpo=StageSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32, save_steps=50),
+        beta=0.1,
+    )
