@@ -36,7 +36,7 @@ def test_openllama_3b_with_ppo(tmp_path: Path) -> None:
     text = {"text": "###Human: Count to three.###Assistant: One, two, three."}
     (home / "general.json").write_text(json.dumps({"type": "text_only", "instances": [text] * 8}))
     settings = {"base_model": "models/base", "general_data": "general.json", "methods": "ppo"}
-    settings |= {"other_evaluations": "squad wmt"}
+    settings |= {"other_evaluations": "squad"}
 
     done = run_recipe(home, "openllama_3b", **settings)
     assert done.returncode == 0, done.stderr
@@ -44,7 +44,7 @@ def test_openllama_3b_with_ppo(tmp_path: Path) -> None:
     output = home / "output" / "openllama_3b"
     assert json.loads((output / "before" / "training.json").read_text())
     names = {"before", "ppo", *_averages("ppo")}
-    tasks = {"piqa", "hh_rlhf", "squadv2", "wmt14-fr-en"}
+    tasks = {"piqa", "hh_rlhf", "squadv2"}
     assert _scores(output / "scores" / "scores.jsonl") == {(task, name) for task in tasks for name in names}
     _check_front(output / "front_ppo", tasks)
     assert (output / "logs" / "ppo.log").is_file()
