@@ -10,8 +10,10 @@ from support.call import call, complaint
 from support.learning import crash_at_call
 from support.tiny import same
 
-from ama import build_sandbox
+from ama import build_sandbox, pareto
 from ama.data.samples import read_samples
+from ama.evaluation.items import read_items
+from ama.evaluation.scores import read_scores
 from ama.models import load_model, load_reward_model, load_tokenizer
 from ama.sandbox.gold import gold_numbers, world_of
 from ama.sandbox.settings import CONTEXT, SandboxSettings, default_settings
@@ -131,3 +133,28 @@ def test_mistakes_get_one_line(sandbox: Path, tmp_path: Path, capsys: pytest.Cap
     assert _files(sandbox) == files
     assert not (tmp_path / "new").exists()
     assert json.loads((sandbox / "sandbox.json").read_text())["seed"] == 5
+
+
+def test_a_sweep_shows_the_gold_score_of_the_replies_that_the_reward_judges(
+    sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.setenv(name, "1")
+    sampling = "--max_new_tokens 6 --sample_batch 8"
+    prompts = sandbox / "data" / "held_out_prompts.json"
+    measures = (
+        f"gold --world {sandbox} {sampling}",
+        f"reward --reward_model {sandbox / 'reward_model'} --prompts {prompts} {sampling}",
+        f"harness --tasks arc_easy --eval_data {sandbox / 'tasks'}",
+    )
+    words = [word for measure in measures for word in ("--measure", measure)]
+    models = ("--before", sandbox / "before", "--after", sandbox / "after")
+    call(pareto.main, *models, "--curve", "plain", "0.5", *words, "--out", tmp_path)
+    rows = [row for row in read_scores(tmp_path / "scores.jsonl") if row.metric == "gold"]
+    assert [row.group for row in rows] == ["gold"] * 3
+    # One folder for each model: what the gold score has seen was not drawn again.
+    replies = list((tmp_path / "replies").glob("*/replies.json"))
+    assert len(replies) == 3
+    found = [gold_numbers(sandbox, read_samples(path))[0].value for path in replies]
+    assert sorted(found) == sorted(row.value for row in rows)
+    assert read_items(tmp_path / "scores.jsonl", rows[0])

@@ -65,16 +65,17 @@ def gold_measure(options: Namespace) -> GoldMeasure:
     Raises:
         UserError: there is no sandbox, or a number lies outside its range.
     """
-    from ama.evaluation.kept import out_folder
+    from ama.evaluation.kept import fingerprint_of, out_folder
     from ama.evaluation.recording import Measurement
     from ama.evaluation.replies import asked_of
     from ama.evaluation.sweep_record import HIDDEN_GROUP
     from ama.sampling.prompts import prompts_in
-    from ama.sandbox.gold import world_of
+    from ama.sandbox.gold import NOTE_NAME, world_of
 
     # Now, and not after hours of sampling.
     world_of(options.world)
     asked = asked_of(options, prompts_in(options.prompts or options.world / "data" / "held_out_prompts.json"))
-    settings = {**asked.settings, "world": (options.world / "sandbox.json").read_text(encoding="utf-8")}
+    note = (options.world / NOTE_NAME).read_text(encoding="utf-8")
+    settings = {**asked.settings, "world": fingerprint_of([note])}
     what = Measurement(HIDDEN_GROUP, "sandbox", "ama", settings, asked.sampling.seed)
     return GoldMeasure(what, asked, options.world, out_folder(options), options.rerun)
