@@ -113,11 +113,6 @@ def run_raft(
     wait()
     begun, done = time.monotonic(), 0
     for number in range(1, iterations + 1):
-        if not places.model(number).exists() and is_main():
-            left = (time.monotonic() - begun) / done * (iterations + 1 - number) if done else None
-            known = "" if left is None else f", {left:.0f} s left"
-            sys.stderr.write(f"RAFT: iteration {number} of {iterations}{known}\n")
-            done += 1
         chosen = _selected(places, prompts, number, settings, training)
         if not places.model(number).exists():
             train_sft(
@@ -131,6 +126,10 @@ def run_raft(
                 before=places.before,
             )
             forget_trainer()
+            done += 1
+            left = (time.monotonic() - begun) / done * (iterations - number)
+            if is_main():
+                sys.stderr.write(f"RAFT: iteration {number} of {iterations} done, {left:.0f} s left\n")
     _collect(places, prompts, iterations, settings, training)
     return places.iteration(iterations)
 
