@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ama.console import Parser
-from ama.core.errors import UserError
 from ama.evaluation.measure import Measure
 from ama.evaluation.options import BatchSize, add_eval_data, add_measuring
 
@@ -83,10 +82,8 @@ class HarnessMeasure(Measure):
 
         if self.engine != "vllm":
             return wrap(*subject.load(self.dtype, chat=self.request.chat), self.batch_size)
-        if subject.folder is None:
-            raise UserError(
-                "--engine vllm measures checkpoint folders only: write averages and adapters first"
-            )
+        # The commands refuse vLLM for what has no folder.
+        assert subject.folder is not None
         return open_vllm(subject.folder, self.dtype, self.batch_size, self.request.seed)
 
     def run_on(self, language_model: Any) -> list[Number] | None:

@@ -30,7 +30,14 @@ def add_reward(parser: Parser) -> None:
     add("--reward_model", required=True, metavar="MODEL", help="folder or hub id of the judge")
     add("--prompts", type=Path, required=True, metavar="PATH", help="LMFlow JSON: file or folder")
     add("--task", metavar="NAME", help="in the file of scores; by default the name of --prompts")
-    add("--out", type=Path, metavar="DIR", help="for the replies; by default `replies` beside --scores")
+    add_replies(parser)
+
+
+def add_replies(parser: Parser) -> None:
+    """Add the options that say how replies to dialogues are drawn, with the paper's values."""
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="for the replies; by default `replies` beside --scores"
+    )
     add_prompt_limit(parser, 256)
     add_sampling(parser, max_new_tokens=196)
     add_chat(parser, template="never", system="")

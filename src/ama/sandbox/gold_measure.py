@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from ama.console import Parser
 from ama.evaluation.measure import Measure
-from ama.evaluation.options import add_measuring
-from ama.sampling.options import add_chat, add_prompt_limit, add_sampling
+from ama.evaluation.reward_measure import add_replies
 
 if TYPE_CHECKING:
     from ama.evaluation.recording import Measurement, Number
@@ -23,11 +22,7 @@ def add_gold(parser: Parser) -> None:
     add = parser.add_argument
     add("--world", type=Path, required=True, metavar="DIR", help="--out of ama.build_sandbox")
     add("--prompts", type=Path, metavar="PATH", help="by default the world's held-out prompts")
-    add("--out", type=Path, metavar="DIR", help="for the replies; by default `replies` beside --scores")
-    add_prompt_limit(parser, 256)
-    add_sampling(parser, max_new_tokens=196)
-    add_chat(parser, template="never", system="")
-    add_measuring(parser, 64, seed=0)
+    add_replies(parser)
 
 
 @dataclass(frozen=True)
