@@ -22,14 +22,13 @@ def main() -> None:
     import torch
 
     from ama.sandbox.build import build_sandbox
-    from ama.sandbox.settings import default_settings
+    from ama.sandbox.settings import SIZES
 
     # A number that is fixed, and not that of the machine's cores, makes the result the same everywhere; with
     # matrices this small, two threads wait for each other as soon as something else is running.
     torch.set_num_threads(options.threads)
-    build_sandbox(
-        options.out, options.seed, default_settings(), dpo=options.dpo, prompt_loss=options.prompt_loss
-    )
+    settings = SIZES[options.size]()
+    build_sandbox(options.out, options.seed, settings, dpo=options.dpo, prompt_loss=options.prompt_loss)
 
 
 def _options() -> Namespace:
@@ -37,6 +36,12 @@ def _options() -> Namespace:
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the world")
     add("--seed", type=_seed, default=0, help="of the world, the first weights and the sampling")
+    add(
+        "--size",
+        choices=("full", "small"),
+        default="full",
+        help="small: fewer words, shorter trainings, a minute; to try the commands on",
+    )
     add("--dpo", action="store_true", help="also build after_dpo/ and collected_dpo/")
     add(
         "--prompt_loss",

@@ -19,7 +19,9 @@ from ama.sandbox.gold import gold_numbers, world_of
 from ama.sandbox.settings import CONTEXT, SandboxSettings, default_settings
 from ama.sandbox.world import WorldSettings
 
-WORLD = WorldSettings(animals=6, lessons=200, pairs=40, held_out_pairs=10, held_out_prompts=16, questions=6)
+WORLD = WorldSettings(
+    animals=6, nouns=4, lessons=200, pairs=40, held_out_pairs=10, held_out_prompts=16, questions=6
+)
 
 
 def _tiny() -> SandboxSettings:
@@ -45,7 +47,7 @@ def _tiny() -> SandboxSettings:
     )
 
 
-SETTINGS = patch("ama.sandbox.settings.default_settings", _tiny)
+SETTINGS = patch.dict("ama.sandbox.settings.SIZES", full=_tiny)
 ONE_THREAD = ("--threads", "1")
 
 

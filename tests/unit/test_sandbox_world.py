@@ -19,7 +19,7 @@ from ama.sandbox.words import word_tokenizer, words_of
 from ama.sandbox.world import World, WorldSettings
 
 SMALL = WorldSettings(
-    animals=20, lessons=3000, pairs=200, held_out_pairs=50, held_out_prompts=64, questions=40
+    animals=20, nouns=6, lessons=3000, pairs=200, held_out_pairs=50, held_out_prompts=64, questions=40
 )
 
 

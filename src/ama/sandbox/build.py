@@ -181,7 +181,7 @@ def _config(vocabulary: int, settings: SandboxSettings) -> LlamaConfig:
         hidden_size=settings.width,
         intermediate_size=3 * settings.width,
         num_hidden_layers=settings.layers,
-        num_attention_heads=4,
+        num_attention_heads=2,
         max_position_embeddings=CONTEXT,
         tie_word_embeddings=False,
         **options,

@@ -1,4 +1,4 @@
-"""The sandbox world's reading: who went where and found what, asked of a short passage."""
+"""The sandbox world's reading: who took what, where, when and with whom, asked of a sentence."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ NAMES = ("tom", "anna", "bob", "lisa", "max", "emma", "paul", "sara")
 PLACES = ("kitchen", "garden", "school", "market", "office", "library", "station", "park")
 KINDS = ("old", "new", "big", "small", "heavy", "clean")
 THINGS = ("ball", "book", "lamp", "key", "coat", "cup", "box", "map")
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 TITLE = "story"
 
 
@@ -23,19 +24,19 @@ class Asked(NamedTuple):
 
 
 def passage(source: random.Random) -> tuple[str, list[Asked]]:
-    """Return a passage of two or three sentences and a question about each of them, in another order."""
-    sentences, asked = [], []
-    for name in source.sample(NAMES, source.randint(2, 3)):
-        if source.random() < 0.5:
-            answer = f"the {source.choice(PLACES)}"
-            sentences.append(f"{name} went to {answer} .")
-            asked.append(Asked(f"where did {name} go ?", answer))
-        else:
-            answer = f"the {source.choice(KINDS)} {source.choice(THINGS)}"
-            sentences.append(f"{name} found {answer} .")
-            asked.append(Asked(f"what did {name} find ?", answer))
+    """Return a sentence that tells three or four things in some order, and a question about each of them."""
+    name, other = source.sample(NAMES, 2)
+    thing, place = f"the {source.choice(KINDS)} {source.choice(THINGS)}", f"the {source.choice(PLACES)}"
+    day = source.choice(DAYS)
+    rest = [
+        (f"to {place}", Asked(f"where did {name} go ?", place)),
+        (f"on {day}", Asked(f"when did {name} go ?", day)),
+        (f"with {other}", Asked(f"who went with {name} ?", other)),
+    ]
+    told = source.sample(rest, source.randint(2, 3))
+    asked = [Asked(f"what did {name} take ?", thing), *(question for _, question in told)]
     source.shuffle(asked)
-    return " ".join(sentences), asked
+    return " ".join((name, "took", thing, *(text for text, _ in told), ".")), asked
 
 
 def lesson(source: random.Random) -> list[Sample]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from ama.rlhf.raft import RaftSettings
 from ama.rlhf.settings import StageSettings
@@ -58,12 +59,37 @@ def default_settings() -> SandboxSettings:
         row=64,
         prompt_share=0.05,
         before=TrainingSettings(
-            lr=4e-3, max_steps=1100, batch=24, warmup=0.05, weight_decay=0.01, beta2=0.98, save_steps=250
+            lr=7e-3, max_steps=850, batch=24, warmup=0.05, weight_decay=0.01, beta2=0.98, save_steps=250
         ),
         reward=StageSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32, save_steps=50),
         raft=RaftSettings(prompts=128, sampling=sampling, block_size=64, pool=500, collected=500),
         iterations=6,
         policy=StageSettings(lr=2e-3, epochs=2, batch=32, micro_batch=32),
-        dpo=StageSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32, save_steps=50),
+        dpo=StageSettings(lr=1.5e-4, epochs=1, batch=32, micro_batch=32, save_steps=50),
         beta=0.1,
     )
+
+
+def small_settings() -> SandboxSettings:
+    """Return a world of fewer words and a shorter training, to try the commands on; its tax is less sure."""
+    full = default_settings()
+    world = WorldSettings(
+        animals=24,
+        nouns=8,
+        lessons=12_000,
+        pairs=1000,
+        held_out_pairs=200,
+        held_out_prompts=128,
+        questions=64,
+    )
+    sampling = replace(full.raft.sampling, samples=4)
+    return replace(
+        full,
+        world=world,
+        before=replace(full.before, max_steps=300),
+        raft=replace(full.raft, prompts=64, sampling=sampling, pool=128, collected=128),
+        iterations=3,
+    )
+
+
+SIZES: dict[str, Callable[[], SandboxSettings]] = {"full": default_settings, "small": small_settings}

@@ -11,11 +11,11 @@ from ama.sandbox.words import invent_words
 
 _NOUNS = """
 king dog bird child queen horse farmer cat doctor wolf baker sailor nurse soldier teacher hunter singer dancer
-painter writer driver pilot lawyer judge miner tailor
+painter writer driver pilot lawyer judge miner tailor smith monk knight thief priest clerk guard guide prince
+artist actor banker tutor uncle
 """
-_VERBS = "see love follow call hate find help hear know trust visit greet"
+_VERBS = "see love follow call hate find help hear know trust visit greet thank warn"
 _ADJECTIVES = "happy angry young tall quiet lazy brave hungry"
-# So many that before can't know each of them well, and has something to lose.
 NOUNS, VERBS, ADJECTIVES = (tuple(words.split()) for words in (_NOUNS, _VERBS, _ADJECTIVES))
 ADVERBS = ("today", "again", "slowly", "often")
 _PLURALS = {"child": "children", "wolf": "wolves"}
@@ -27,15 +27,16 @@ class Language:
     A noun is of one of two genders, which its adjectives show; a word for many follows the plural.
     """
 
-    def __init__(self, source: random.Random, taken: Iterable[str]) -> None:
-        """Invent its words, none of which is among those taken."""
-        plain = [*NOUNS, *VERBS, *ADVERBS]
+    def __init__(self, source: random.Random, nouns: int, taken: Iterable[str]) -> None:
+        """Invent its words, for the first so many nouns, none of which is among those taken."""
+        self._nouns = NOUNS[:nouns]
+        plain = [*self._nouns, *VERBS, *ADVERBS]
         words = invent_words(source, len(plain) + 2 * len(ADJECTIVES) + 1, 3, taken)
         self._words = dict(zip(plain, words, strict=False))
         rest = words[len(plain) :]
         self._adjectives = {name: (rest[2 * i], rest[2 * i + 1]) for i, name in enumerate(ADJECTIVES)}
         self._many = rest[-1]
-        self._gender = {noun: source.randrange(2) for noun in NOUNS}
+        self._gender = {noun: source.randrange(2) for noun in self._nouns}
 
     def sentence(self, source: random.Random) -> tuple[str, str]:
         """Return a sentence and its English."""
@@ -51,7 +52,7 @@ class Language:
         return " ".join(words), " ".join(english)
 
     def _noun_phrase(self, source: random.Random) -> tuple[list[str], list[str], bool]:
-        noun, many = source.choice(NOUNS), source.random() < 0.3
+        noun, many = source.choice(self._nouns), source.random() < 0.3
         words = [self._words[noun]] + [self._many] * many
         english = ["the", _PLURALS.get(noun, f"{noun}s") if many else noun]
         if source.random() < 0.5:

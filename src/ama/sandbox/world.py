@@ -18,7 +18,7 @@ from ama.sandbox.translation import Language
 from ama.sandbox.words import words_of
 
 # What shares of the lessons that before gets; the rest are dialogues.
-_FACTS, _READING, _TRANSLATION = 0.37, 0.36, 0.13
+_FACTS, _READING, _TRANSLATION = 0.36, 0.31, 0.2
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class WorldSettings:
 
     Attributes:
         animals: there are three facts about each.
+        nouns: of the invented language, at most 40.
         lessons: that before learns from.
         pairs: comparisons of two replies for the reward model and DPO.
         held_out_pairs: to measure the reward model on.
@@ -36,6 +37,7 @@ class WorldSettings:
     """
 
     animals: int = 120
+    nouns: int = 40
     lessons: int = 60_000
     pairs: int = 4000
     held_out_pairs: int = 500
@@ -52,7 +54,7 @@ class World:
         self._seed, self._settings = seed, settings
         source = self._source("world")
         self.facts = Facts(source, settings.animals)
-        self.language = Language(source, self.facts.animals)
+        self.language = Language(source, settings.nouns, self.facts.animals)
         self.talk = Talk(self.facts, source)
         requests = list(self.talk.requests.values())
         self._held_out = requests[: settings.held_out_prompts]
