@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 from ama.data.eval_sets import SQUAD
 from ama.evaluation.eval_data import working_in
@@ -56,7 +60,7 @@ def run_task(language_model: Any, tasks: Tasks, name: str, request: Request) -> 
     further = {} if request.seed is None else dict.fromkeys(_SEEDS, request.seed)
     if request.bootstrap is not None:
         further["bootstrap_iters"] = request.bootstrap
-    with working_in(tasks.eval_data):
+    with working_in(tasks.eval_data), _model_only():
         found = simple_evaluate(
             model=language_model,
             tasks=[tasks.load(name)],
@@ -73,3 +77,19 @@ def run_task(language_model: Any, tasks: Tasks, name: str, request: Request) -> 
     if name == SQUAD.task:
         return squad_numbers(found["results"][name], samples)
     return task_numbers(found["results"][name], samples, found["n-samples"][name]["effective"])
+
+
+@contextmanager
+def _model_only() -> Iterator[None]:
+    """Keep lm-eval from compiling a template for each item, and from describing the machine and its git.
+
+    With a small model these take longer than the model; no number depends on them.
+    """
+    from lm_eval import evaluator, utils
+
+    with (
+        patch.object(utils.env, "from_string", cache(utils.env.from_string)),
+        patch.object(evaluator, "add_env_info", lambda results: None),
+        patch.object(evaluator, "get_git_commit_hash", lambda: None),
+    ):
+        yield

@@ -51,16 +51,25 @@ def add_scoring(parser: Parser) -> None:
 
 def add_measuring(parser: Parser, batch_size: BatchSize, seed: int | None) -> None:
     """Add the options of evaluations on data sets, with these defaults."""
-    add = parser.add_argument
-    add("--limit", type=positive_int, metavar="N", help="measure on the first N items only")
-    add(
+    add_drawing(parser, seed)
+    add_batch_size(parser, batch_size)
+
+
+def add_batch_size(parser: Parser, default: BatchSize) -> None:
+    """Add the option that says how many items go through a model at a time."""
+    parser.add_argument(
         "--batch_size",
         type=batch_size_of,
-        default=batch_size,
+        default=default,
         metavar="N",
         help="items at a time, or auto for the largest that fits",
     )
-    add("--seed", type=int, default=seed, help="of what is drawn")
+
+
+def add_drawing(parser: Parser, seed: int | None) -> None:
+    """Add the options that say how many items there are, and the seed of what is drawn."""
+    parser.add_argument("--limit", type=positive_int, metavar="N", help="measure on the first N items only")
+    parser.add_argument("--seed", type=int, default=seed, help="of what is drawn")
 
 
 def add_eval_data(parser: Parser) -> None:

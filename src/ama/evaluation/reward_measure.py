@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ama.console import Parser
 from ama.evaluation.measure import Measure
-from ama.evaluation.options import BatchSize, add_measuring
+from ama.evaluation.options import BatchSize, add_batch_size, add_drawing
 from ama.sampling.options import add_chat, add_prompt_limit, add_sampling
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def add_reward(parser: Parser) -> None:
     add("--reward_model", required=True, metavar="MODEL", help="folder or hub id of the judge")
     add("--prompts", type=Path, required=True, metavar="PATH", help="LMFlow JSON: file or folder")
     add("--task", metavar="NAME", help="in the file of scores; by default the name of --prompts")
+    add_batch_size(parser, 64)
     add_replies(parser)
 
 
@@ -41,7 +42,7 @@ def add_replies(parser: Parser) -> None:
     add_prompt_limit(parser, 256)
     add_sampling(parser, max_new_tokens=196)
     add_chat(parser, template="never", system="")
-    add_measuring(parser, 64, seed=0)
+    add_drawing(parser, seed=0)
 
 
 @dataclass(frozen=True)
