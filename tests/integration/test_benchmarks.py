@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.evaluating import make_eval_data, make_reader
 from support.masking import save_scene
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -82,3 +83,20 @@ def test_learned_ratios_are_measured_on_held_out_samples(tmp_path: Path) -> None
     gain = next(float(gain) for tokens, _, name, _, gain in rows if (tokens, name) == ("text", "block3"))
     assert gain == pytest.approx(losses["text", "equal"] - losses["text", "block3"], abs=2e-4)
     assert gain > 0
+
+
+@pytest.mark.slow
+def test_a_point_of_a_sweep_is_timed_against_its_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.setenv(name, "1")
+    data = make_eval_data(tmp_path)
+    before, after = (make_reader(tmp_path / str(seed), seed) for seed in (1, 2))
+    there = sorted(tmp_path.iterdir())
+    command = [sys.executable, BENCHMARKS / "sweep.py", "--before", before, "--after", after, "--points", "2"]
+    command += ["--measure", f"harness --tasks arc_easy --eval_data {data}"]
+    rows = _table(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert 0 < float(rows["mixing a point, s"]) < float(rows["a point with its evaluation, s"])
+    assert float(rows["peak memory beyond the start, GiB"]) > 0
+    assert sorted(tmp_path.iterdir()) == there
