@@ -74,11 +74,11 @@ def small_settings() -> SandboxSettings:
     """Return a world of fewer words and a shorter training, to try the commands on; its tax is less sure."""
     full = default_settings()
     world = WorldSettings(
-        animals=24,
-        nouns=8,
-        lessons=12_000,
-        pairs=1000,
-        held_out_pairs=200,
+        animals=16,
+        nouns=6,
+        lessons=8000,
+        pairs=600,
+        held_out_pairs=100,
         held_out_prompts=128,
         questions=64,
     )
@@ -86,7 +86,7 @@ def small_settings() -> SandboxSettings:
     return replace(
         full,
         world=world,
-        before=replace(full.before, max_steps=300),
+        before=replace(full.before, max_steps=300, batch=16),
         raft=replace(full.raft, prompts=64, sampling=sampling, pool=128, collected=128),
         iterations=3,
     )
