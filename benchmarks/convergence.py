@@ -14,17 +14,17 @@ from rich.table import Table
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from ama.average.live import InMemoryAverage
+from ama.average.schedules.learned_ratios import Approach
+from ama.average.schedules.schedule import Schedule, Scope
 from ama.console import Parser
-from ama.core.learned_ratios import Approach
-from ama.core.schedule import Schedule, Scope
 from ama.data.labelled_blocks import LossOn, label_blocks
 from ama.data.samples import Sample
-from ama.masks.objective import whole_loss
-from ama.masks.optimize import optimize, start_ratios
-from ama.masks.options import add_options, mask_settings, training_arguments
-from ama.masks.retain import draw_unconditional
 from ama.models import load_model, load_tokenizer, quiet
-from ama.models.in_memory import InMemoryAverage
+from ama.ratios.objective import whole_loss
+from ama.ratios.optimize import optimize, start_ratios
+from ama.ratios.options import add_options, mask_settings, training_arguments
+from ama.ratios.retain import draw_unconditional
 from ama.sandbox.pair import PairSettings, build_pair
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "masks" / "small_model.args"

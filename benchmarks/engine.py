@@ -5,11 +5,11 @@ import sys
 import time
 from pathlib import Path
 
-from ama.checkpoint.average import WriteOptions, write_average
-from ama.checkpoint.plan import plan_merge
+from ama.average.plan import plan_merge
+from ama.average.schedules.schedule import Schedule
+from ama.average.write import WriteOptions, write_average
 from ama.checkpoint.ranks import Ranks
 from ama.checkpoint.resolve import open_pair
-from ama.core.schedule import Schedule
 
 if __name__ == "__main__":
     before, after, out = sys.argv[1:]

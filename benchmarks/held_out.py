@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from ama.core.schedule import Schedule, Scope
+from ama.average.live import InMemoryAverage
+from ama.average.schedules.artifact import read_mask
+from ama.average.schedules.schedule import Schedule, Scope
 from ama.data.labelled_blocks import IGNORED, LossOn, label_blocks
 from ama.data.samples import read_samples
-from ama.masks.artifact import read_mask
-from ama.masks.objective import summed_loss
 from ama.models import load_model, load_tokenizer, quiet
-from ama.models.in_memory import InMemoryAverage
+from ama.ratios.objective import summed_loss
 
 console = Console(width=140)
 

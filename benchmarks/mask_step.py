@@ -15,15 +15,15 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from ama.core.learned_ratios import Approach
-from ama.core.mask_blocks import mask_blocks
-from ama.core.schedule import Scope
+from ama.average.live import live_sites
+from ama.average.schedules.learned_ratios import Approach
+from ama.average.schedules.schedule import Scope
 from ama.data import pack, read_texts
-from ama.masks.model import MaskedLinear, mask_model
-from ama.masks.objective import summed_loss
-from ama.masks.ratios import LearnedRatios
 from ama.models import load_tokenizer, quiet
-from ama.models.in_memory import live_sites
+from ama.ratios.blocks import mask_blocks
+from ama.ratios.model import MaskedLinear, mask_model
+from ama.ratios.module import LearnedRatios
+from ama.ratios.objective import summed_loss
 
 MEAN = 0.2
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ama.console import Parser, run, track_bytes
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 DESCRIPTION = """Bring evaluation sets into the shape of their repositories on the hub.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ama.console import Parser, positive_int, run
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 if TYPE_CHECKING:
     from ama.data.samples import Sample
@@ -33,9 +33,9 @@ def main() -> None:
         )
     from ama.data.writing import write_samples
     from ama.models import quiet
-    from ama.rlhf.selection import collect
     from ama.sampling.prompts import read_prompts
     from ama.training.resume import open_work
+    from ama.training.selection import collect
 
     quiet()
     prompts = read_prompts(options.prompts, options.model, options.max_prompt_tokens)

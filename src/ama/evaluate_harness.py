@@ -6,10 +6,10 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from ama.console import Parser, run
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 if TYPE_CHECKING:
-    from ama.evaluation.harness_measure import HarnessMeasure
+    from ama.evaluation.measures.harness import HarnessMeasure
     from ama.evaluation.recording import ScoreBook
     from ama.evaluation.subject import Subject
 
@@ -28,7 +28,7 @@ Examples:
 def main() -> None:
     """Run each task on each model where the file of scores has no row yet."""
     options = _options()
-    from ama.evaluation.harness_measure import harness_measures
+    from ama.evaluation.measures.harness import harness_measures
     from ama.evaluation.processes import agreed, join_run
     from ama.evaluation.recording import ScoreBook
     from ama.evaluation.subject import subjects_of
@@ -62,7 +62,7 @@ def _measure(subject: Subject, todo: list[HarnessMeasure], book: ScoreBook) -> N
 
 
 def _options() -> Namespace:
-    from ama.evaluation.harness_measure import add_harness
+    from ama.evaluation.measures.harness import add_harness
     from ama.evaluation.options import add_scoring, add_subjects
 
     parser = Parser("evaluate_harness", _DESCRIPTION)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ama.console import Parser, positive_int, run
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 if TYPE_CHECKING:
     from ama.evaluation.recording import Measurement, ScoreBook
@@ -55,7 +55,7 @@ def _measure(
 ) -> None:
     """Load a model and append its scores."""
     from ama.data import pack, read_texts
-    from ama.evaluation.loss import measure_loss
+    from ama.evaluation.measures.mean_loss import measure_loss
     from ama.evaluation.recording import Number
 
     model, tokenizer = subject.load(options.dtype)

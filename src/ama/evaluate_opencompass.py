@@ -19,7 +19,7 @@ Example: python -m ama.evaluate_opencompass --models models/sft models/rlhf --ev
 def main() -> None:
     """Measure each model where the file of scores has no row yet."""
     options = _options()
-    from ama.evaluation.drop_measure import drop_measure
+    from ama.evaluation.measures.opencompass import drop_measure
     from ama.evaluation.processes import agreed, is_first, join_run
     from ama.evaluation.recording import ScoreBook, say
     from ama.evaluation.subject import subjects_of
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _options() -> Namespace:
-    from ama.evaluation.drop_measure import add_drop
+    from ama.evaluation.measures.opencompass import add_drop
     from ama.evaluation.options import add_scoring, add_subjects
 
     parser = Parser("evaluate_opencompass", _DESCRIPTION)

@@ -23,8 +23,8 @@ The same command under torchrun or accelerate launch shares the work."""
 def main() -> None:
     """Draw what is not there of every entrant, then compare all with one load of PairRM."""
     options = _options()
-    from ama.evaluation.contests import contests, entrants
-    from ama.evaluation.pairrm_measure import pairrm_measure
+    from ama.evaluation.measures.contests import contests, entrants
+    from ama.evaluation.measures.pairrm import pairrm_measure
     from ama.evaluation.processes import join_run
     from ama.evaluation.recording import ScoreBook, say
 
@@ -43,8 +43,8 @@ def main() -> None:
 
 
 def _options() -> Namespace:
+    from ama.evaluation.measures.pairrm import add_pairrm
     from ama.evaluation.options import add_scoring, add_subjects
-    from ama.evaluation.pairrm_measure import add_pairrm
 
     parser = Parser("evaluate_pairrm", _DESCRIPTION)
     add_subjects(parser)

@@ -20,10 +20,10 @@ The same command under torchrun or accelerate launch shares the work."""
 def main() -> None:
     """Draw the replies of every model that has no row yet, then score them."""
     options = _options()
+    from ama.evaluation.measures.reward import reward_measure
+    from ama.evaluation.measures.rewards import numbers_of
     from ama.evaluation.processes import join_run
     from ama.evaluation.recording import ScoreBook, say
-    from ama.evaluation.reward_measure import reward_measure
-    from ama.evaluation.rewards import numbers_of
     from ama.evaluation.subject import subjects_of
 
     measure = reward_measure(options)
@@ -41,8 +41,8 @@ def main() -> None:
 
 
 def _options() -> Namespace:
+    from ama.evaluation.measures.reward import add_reward
     from ama.evaluation.options import add_scoring, add_subjects
-    from ama.evaluation.reward_measure import add_reward
 
     parser = Parser("evaluate_reward", _DESCRIPTION)
     add_subjects(parser)

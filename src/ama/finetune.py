@@ -20,7 +20,7 @@ def main() -> None:
 
     from ama.data import pack, read_texts
     from ama.models import check_target, load_model, load_tokenizer, new_model
-    from ama.training import TrainingSettings, train
+    from ama.training.language_model import TrainingSettings, train
 
     settings = TrainingSettings(
         lr=options.lr,

@@ -9,7 +9,7 @@ from statistics import mean, median
 from typing import TYPE_CHECKING
 
 from ama.console import Parser, run
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

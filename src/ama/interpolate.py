@@ -2,13 +2,13 @@
 
 from argparse import Namespace
 
-from ama.checkpoint.schedule_file import read_schedule
+from ama.average.command import Wanted, add_inputs, add_merge_options, merge_command
+from ama.average.schedules.grammar import SiteCheck, is_mask, learned_schedule
+from ama.average.schedules.schedule import Schedule, Scope
+from ama.average.schedules.schedule_file import read_schedule
+from ama.average.schedules.split_tag import check_tag, parse_ratio, split_tag_in
 from ama.console import Parser, run
-from ama.core.errors import UserError
-from ama.core.schedule import Schedule, Scope
-from ama.core.split_tag import check_tag, parse_ratio, split_tag_in
-from ama.masks.given_schedule import SiteCheck, is_mask, learned_schedule
-from ama.merging.command import Wanted, add_inputs, add_merge_options, merge_command
+from ama.errors import UserError
 
 _DESCRIPTION = """\
 merged = ratio * before + (1 - ratio) * after, ratio in [0, 1]: 0 is the model after RLHF, 1 the one before.

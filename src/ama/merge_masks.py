@@ -2,10 +2,10 @@
 
 from argparse import Namespace
 
+from ama.average.command import Wanted, add_inputs, add_merge_options, merge_command
+from ama.average.schedules.grammar import learned_schedule
+from ama.average.schedules.split_tag import parse_ratio
 from ama.console import Parser, run
-from ama.core.split_tag import parse_ratio
-from ama.masks.given_schedule import learned_schedule
-from ama.merging.command import Wanted, add_inputs, add_merge_options, merge_command
 
 _DESCRIPTION = """\
 merged = ratio * before + (1 - ratio) * after, by the learned ratios of mask_alphas.bin.

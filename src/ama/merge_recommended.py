@@ -3,11 +3,11 @@
 from argparse import Namespace
 from pathlib import Path
 
+from ama.average.command import Wanted, add_merge_options, merge_command
+from ama.average.schedules.grammar import schedule_at
+from ama.average.schedules.schedule import Scope
 from ama.console import Parser, run
-from ama.core.errors import UserError
-from ama.core.schedule import Scope
-from ama.masks.given_schedule import schedule_at
-from ama.merging.command import Wanted, add_merge_options, merge_command
+from ama.errors import UserError
 
 _DESCRIPTION = """\
 Writes the average of most skill among those that lose no more than a share of the reward that RLHF gained, as
@@ -22,7 +22,7 @@ def main() -> int:
 
 
 def _parser() -> Parser:
-    from ama.report.front_options import add_most_loss
+    from ama.report.front.options import add_most_loss
 
     parser = Parser("merge_recommended", _DESCRIPTION)
     parser.add_argument("sweep", type=Path, metavar="SWEEP_DIR", help="--out of ama.pareto")
@@ -34,8 +34,8 @@ def _parser() -> Parser:
 
 def _wanted(arguments: Namespace, save_name: str) -> Wanted:
     from ama.evaluation.sweep_record import read_sweep
-    from ama.report.front_model import AFTER, BEFORE, FrontSettings
-    from ama.report.front_report import read_front
+    from ama.report.front.model import AFTER, BEFORE, FrontSettings
+    from ama.report.front.write import read_front
 
     front = read_front([arguments.sweep], FrontSettings(arguments.most_loss))
     if not front.choices:

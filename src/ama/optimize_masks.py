@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ama.console import Parser, run
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
     from ama.data.samples import Sample
-    from ama.masks.optimize import Outcome
-    from ama.masks.settings import MaskSettings
+    from ama.ratios.optimize import Outcome
+    from ama.ratios.settings import MaskSettings
 
 PLOT_NAME = "mask_alphas.png"
 
@@ -34,7 +34,7 @@ deepspeed shares the work; run again after a crash, it goes on at its last check
 def main() -> None:
     """Read the options, load, train, write."""
     parser = Parser("optimize_masks", _DESCRIPTION)
-    from ama.masks.options import add_options, mask_settings, training_arguments
+    from ama.ratios.options import add_options, mask_settings, training_arguments
 
     add_options(parser)
     options = parser.parse_args()
@@ -42,9 +42,9 @@ def main() -> None:
     _check_output(options)
     from ama.data.labelled_blocks import label_blocks
     from ama.data.samples import read_samples
-    from ama.masks.optimize import optimize
-    from ama.masks.settled import StopWhenSettled
     from ama.models import load_model, load_tokenizer, quiet
+    from ama.ratios.optimize import optimize
+    from ama.ratios.settled import StopWhenSettled
     from ama.training.progress import ProgressLines
     from ama.training.resume import open_work
 
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _check_output(options: Namespace) -> None:
-    from ama.masks.artifact import BIN_NAME
+    from ama.average.schedules.artifact import BIN_NAME
 
     result = options.output_dir / BIN_NAME
     if result.exists() and not options.overwrite:
@@ -93,8 +93,8 @@ def _retain(
     import torch
 
     from ama.data import pack, read_texts
-    from ama.masks.retain import draw_unconditional
     from ama.models.sharded import gathered
+    from ama.ratios.retain import draw_unconditional
 
     if options.retain_data:
         blocks = pack(read_texts(options.retain_data), tokenizer, options.block_size)
@@ -116,8 +116,8 @@ def _search(
 ) -> Outcome:
     from torch import nn
 
-    from ama.masks.measures import draw_prompts, loss_measure, reward_measure
-    from ama.masks.search import JOURNAL_NAME, search
+    from ama.ratios.measures import draw_prompts, loss_measure, reward_measure
+    from ama.ratios.search import JOURNAL_NAME, search
     from ama.sampling import SamplingSettings
     from ama.sampling.journal import Journal
     from ama.training.progress import EvaluationLines
@@ -149,7 +149,7 @@ def _write(
     outcome: Outcome,
     data: Mapping[str, Tensor],
 ) -> None:
-    from ama.masks.search import JOURNAL_NAME
+    from ama.ratios.search import JOURNAL_NAME
     from ama.report.masks import write_outcome
     from ama.sampling.journal import Journal
     from ama.training.resume import NOTE_NAME
@@ -164,7 +164,7 @@ def _write(
 def _facts(options: Namespace, arguments: TrainingArguments, data: Mapping[str, Tensor]) -> dict[str, Any]:
     from importlib.metadata import version
 
-    from ama.checkpoint.record import commit
+    from ama.average.record import commit
 
     return {
         "before": str(options.before),

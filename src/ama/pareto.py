@@ -39,7 +39,7 @@ Example: python -m ama.pareto --before models/sft --after models/rlhf --out outp
 def main() -> int:
     """Measure the points that have no row yet, then write the report."""
     options = _options()
-    from ama.core.schedule import Scope
+    from ama.average.schedules.schedule import Scope
     from ama.evaluation.points import points_of, read_curves
     from ama.evaluation.recording import ScoreBook
     from ama.evaluation.share import Share
@@ -69,9 +69,9 @@ def _finish(
     """Write sweep.json and the report, print its tables; return the exit status, 1 if numbers are missing."""
     from ama.evaluation.sweep import sweep_measure
     from ama.evaluation.sweep_record import Sweep, write_sweep
-    from ama.report.front_markdown import front_markdown
-    from ama.report.front_model import FrontSettings
-    from ama.report.front_report import write_front_report
+    from ama.report.front.markdown import front_markdown
+    from ama.report.front.model import FrontSettings
+    from ama.report.front.write import write_front_report
     from ama.report.markdown import print_markdown_text
 
     failed = {weights: reasons for part in failures for weights, reasons in part.items()}
@@ -87,9 +87,9 @@ def _finish(
 
 
 def _options() -> Namespace:
-    from ama.core.schedule import Scope
+    from ama.average.schedules.schedule import Scope
     from ama.evaluation.options import DTYPES
-    from ama.report.front_options import add_most_loss
+    from ama.report.front.options import add_most_loss
 
     parser = Parser("pareto", _DESCRIPTION)
     add = parser.add_argument

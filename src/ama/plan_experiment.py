@@ -7,11 +7,11 @@ from argparse import Namespace
 from pathlib import Path
 
 from ama.console import Parser, positive_int, run
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 _DESCRIPTION = """\
 Nothing is read but the stages, and nothing is loaded. The estimate is made of the model's sizes and of
-what the stages' command lines say (see ama.core.needs); it is rough. Memory is that of each GPU, or of
+what the stages' command lines say (see ama.planning.needs); it is rough. Memory is that of each GPU, or of
 each process on a CPU.
 
 Example, a 7B model under ZeRO-3 on 8 GPUs:
@@ -28,8 +28,8 @@ def main() -> None:
     if not stages:
         return
     from ama.console.table import print_table
-    from ama.core.needs import ModelSize
-    from ama.core.stage_needs import needs_of
+    from ama.planning.needs import ModelSize
+    from ama.planning.stage_needs import needs_of
 
     width = 4 if options.dtype == "float32" else 2
     key_width = options.key_width or options.hidden
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _check_ratios(options: Namespace) -> None:
-    from ama.core.split_tag import parse_ratio, parse_split_tag
+    from ama.average.schedules.split_tag import parse_ratio, parse_split_tag
 
     for ratio in options.ratios:
         parse_ratio(ratio, "--ratios")

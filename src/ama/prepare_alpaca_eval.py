@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ama.console import Parser, run
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 FILE = "alpaca_eval.json"
 DESCRIPTION = f"""Write {FILE}: each prompt of AlpacaEval with the outputs of the models to compare with.
@@ -23,11 +23,11 @@ Example: python -m ama.prepare_alpaca_eval data/alpaca_eval --source my_copy
 def main() -> None:
     """Read, join by prompt, write, and show the counts."""
     options = _options()
+    from ama.checkpoint.whole_file import write_whole
     from ama.console.table import print_table
     from ama.data.alpaca import KIND, REMEDY, REPO, find_local, find_on_hub, join_outputs
     from ama.data.lmflow import lmflow_text
     from ama.data.prepared import prepared_folder, sha256_of, stands
-    from ama.data.whole_file import write_whole
 
     if options.source is not None and not options.source.is_dir():
         raise UserError(f"no such folder: {options.source}; {REMEDY}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ama.console import Parser, positive_int, run
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 if TYPE_CHECKING:
     from ama.data.hh_part import CountTokens

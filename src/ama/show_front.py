@@ -17,9 +17,9 @@ Example:
 def main() -> None:
     """Write the report and print its tables."""
     options = _options()
-    from ama.report.front_markdown import front_markdown
-    from ama.report.front_model import FrontSettings
-    from ama.report.front_report import write_front_report
+    from ama.report.front.markdown import front_markdown
+    from ama.report.front.model import FrontSettings
+    from ama.report.front.write import write_front_report
     from ama.report.markdown import print_markdown_text
 
     settings = FrontSettings(options.most_loss, options.draws, options.seed, options.reward)
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _options() -> Namespace:
-    from ama.report.front_options import add_most_loss
+    from ama.report.front.options import add_most_loss
 
     parser = Parser("show_front", _DESCRIPTION)
     parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP_DIR", help="--out of ama.pareto")

@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from ama.console import Parser, run
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 DESCRIPTION = """Show the losses in a file of scores, as python -m ama.evaluate_loss writes it.
 

@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from ama.console import Parser, run
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 _DESCRIPTION = """Show the scores that the ama.evaluate_* commands have appended to a file: a Markdown table
 for each group with a row for each model and schedule, or comma-separated values. Of a group of the paper its

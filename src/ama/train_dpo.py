@@ -16,12 +16,12 @@ goes on at its last checkpoint."""
 def main() -> None:
     """Read the options, then train."""
     options = _options()
-    from ama.rlhf.options import stage_settings
+    from ama.training.options import stage_settings
 
     settings = stage_settings(options)
     from ama.data.pairs import read_pairs
     from ama.models import check_target
-    from ama.rlhf.dpo import train_dpo
+    from ama.training.dpo import train_dpo
 
     check_target(options.out, overwrite=options.overwrite)
     train_dpo(
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _options() -> Namespace:
-    from ama.rlhf.options import add_places, add_remedies, add_training
+    from ama.training.options import add_places, add_remedies, add_training
 
     parser = Parser("train_dpo", _DESCRIPTION)
     add_places(parser, "model before RLHF", "folder for the model after RLHF")

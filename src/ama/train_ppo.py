@@ -18,13 +18,13 @@ goes on at its last checkpoint, of which there is one every --save_steps rounds.
 def main() -> None:
     """Read the options, then train."""
     options = _options()
-    from ama.rlhf.options import stage_settings
+    from ama.training.options import stage_settings
 
     settings = stage_settings(options)
     from ama.models import check_target, quiet
-    from ama.rlhf.ppo import train_ppo
-    from ama.rlhf.ppo_settings import PpoSettings
     from ama.sampling.prompts import read_prompts
+    from ama.training.ppo import train_ppo
+    from ama.training.ppo_settings import PpoSettings
 
     check_target(options.out, overwrite=options.overwrite)
     ppo = PpoSettings(
@@ -43,8 +43,8 @@ def main() -> None:
 
 
 def _options() -> Namespace:
-    from ama.rlhf.options import add_places, add_training
     from ama.sampling.options import add_prompt_limit
+    from ama.training.options import add_places, add_training
 
     parser = Parser("train_ppo", _DESCRIPTION)
     add_places(parser, "model before RLHF", "folder for the model after RLHF")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ama.console import Parser, positive_int, run
 
 if TYPE_CHECKING:
-    from ama.rlhf.raft import RaftSettings
+    from ama.training.raft import RaftSettings
 
 _DESCRIPTION = """\
 Each iteration samples replies to prompts, scores them with the reward model, and fine-tunes on the best. Its
@@ -26,14 +26,14 @@ goes on at the step where it stopped, and with more --iterations it goes on from
 def main() -> None:
     """Read the options, then run all iterations."""
     options = _options()
-    from ama.rlhf.options import stage_settings
+    from ama.training.options import stage_settings
 
     training = stage_settings(options)
     settings = _settings(options)
     from ama.models import load_reward_model, quiet
-    from ama.rlhf.processes import join_processes
-    from ama.rlhf.raft import Places, run_raft
     from ama.sampling.prompts import read_prompts
+    from ama.training.processes import join_processes
+    from ama.training.raft import Places, run_raft
 
     quiet()
     prompts = read_prompts(options.prompts, options.model, options.max_prompt_tokens)
@@ -47,9 +47,9 @@ def main() -> None:
 
 def _settings(options: Namespace) -> RaftSettings:
     from ama.data.labelled_blocks import LossOn
-    from ama.rlhf.raft import RaftSettings
-    from ama.rlhf.selection import Keep, SelectionSettings
     from ama.sampling.options import sampling_settings
+    from ama.training.raft import RaftSettings
+    from ama.training.selection import Keep, SelectionSettings
 
     return RaftSettings(
         prompts=options.prompts_per_iteration,
@@ -69,8 +69,8 @@ def _settings(options: Namespace) -> RaftSettings:
 
 
 def _options() -> Namespace:
-    from ama.rlhf.options import add_remedies, add_training
     from ama.sampling.options import add_prompt_limit, add_sampling
+    from ama.training.options import add_remedies, add_training
 
     parser = Parser("train_raft", _DESCRIPTION)
     add = parser.add_argument

@@ -17,15 +17,15 @@ goes on at its last checkpoint."""
 def main() -> None:
     """Read the options, then train."""
     options = _options()
-    from ama.core.errors import UserError
-    from ama.rlhf.options import stage_settings
+    from ama.errors import UserError
+    from ama.training.options import stage_settings
 
     settings = stage_settings(options)
     if not 0 < options.held_out < 1:
         raise UserError(f"--held_out {options.held_out} lies outside (0, 1): it is a share of the prompts")
     from ama.data.pairs import read_pairs
     from ama.models import check_target
-    from ama.rlhf.reward_model import hold_out, train_reward_model
+    from ama.training.reward_model import hold_out, train_reward_model
 
     check_target(options.out, overwrite=options.overwrite)
     pairs = read_pairs(options.data)
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _options() -> Namespace:
-    from ama.rlhf.options import add_places, add_training
+    from ama.training.options import add_places, add_training
 
     parser = Parser("train_reward", _DESCRIPTION)
     add_places(parser, "model to start from, mostly after SFT", "folder for the reward model")

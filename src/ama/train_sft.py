@@ -16,13 +16,13 @@ goes on at its last checkpoint."""
 def main() -> None:
     """Read the options, then train."""
     options = _options()
-    from ama.rlhf.options import stage_settings
+    from ama.training.options import stage_settings
 
     settings = stage_settings(options)
     from ama.data.labelled_blocks import LossOn
     from ama.data.samples import read_samples
     from ama.models import check_target
-    from ama.rlhf.sft import train_sft
+    from ama.training.sft import train_sft
 
     check_target(options.out, overwrite=options.overwrite)
     train_sft(
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _options() -> Namespace:
-    from ama.rlhf.options import add_places, add_remedies, add_training
+    from ama.training.options import add_places, add_remedies, add_training
 
     parser = Parser("train_sft", _DESCRIPTION)
     add_places(parser, "model to start from", "folder for the trained model")

@@ -19,8 +19,8 @@ from support.hub import Hub, serving
 
 from ama import inspect_data
 from ama.build_eval_data import main
-from ama.core.errors import UserError
 from ama.data.eval_sets import EVAL_SETS
+from ama.errors import UserError
 
 TASKS = ("arc_easy", "arc_challenge", "piqa", "race", "boolq", "drop", "squadv2", "wmt14-fr-en")
 # In a process of its own, as a user's harness: it loads each stock task unmodified and prints its documents.

@@ -8,7 +8,7 @@ from support.command import interpolate
 from support.tiny import load
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.sandbox.pair import PairSettings, build_pair
 
 SMALL = PairSettings(

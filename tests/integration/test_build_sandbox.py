@@ -81,7 +81,7 @@ def test_every_folder_loads(sandbox: Path) -> None:
 
 
 def test_lm_eval_reads_the_tasks(sandbox: Path) -> None:
-    from ama.evaluation.harness import Tasks
+    from ama.evaluation.measures.harness_run import Tasks
 
     names = ["arc_easy", "squadv2", "wmt14-fr-en"]
     tasks = Tasks(names, sandbox / "tasks")

@@ -6,7 +6,7 @@ import pytest
 from support.tiny import make_tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.sampling.chat import marked, messages_of, templated
 
 PLAIN = "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }} {% endfor %}[assistant]"

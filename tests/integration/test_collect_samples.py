@@ -10,8 +10,8 @@ import pytest
 from support.masking import optimize, save_judge, save_scene
 
 from ama import collect_samples
-from ama.core.errors import UserError
 from ama.data.samples import read_samples
+from ama.errors import UserError
 from ama.sampling import rollout
 
 

@@ -19,7 +19,7 @@ import ama.models
 from ama import show_losses
 from ama.data import pack
 from ama.evaluate_loss import main
-from ama.evaluation.loss import measure_loss
+from ama.evaluation.measures.mean_loss import measure_loss
 from ama.evaluation.scores import Score, read_scores
 
 

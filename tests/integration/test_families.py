@@ -27,13 +27,13 @@ from transformers import (
 )
 from transformers.pytorch_utils import Conv1D
 
-from ama.checkpoint.average import WriteOptions, write_average
+from ama.average.plan import plan_merge
+from ama.average.schedules.schedule import Schedule, Scope
+from ama.average.sites import Part, find_sites
+from ama.average.write import WriteOptions, write_average
 from ama.checkpoint.folder import read_checkpoint
-from ama.checkpoint.plan import plan_merge
 from ama.checkpoint.ranks import Ranks
 from ama.checkpoint.resolve import open_pair
-from ama.core.schedule import Schedule, Scope
-from ama.core.sites import Part, find_sites
 
 SIZES = {"vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 4}
 SIZES |= {"num_attention_heads": 2, "max_position_embeddings": 32}

@@ -10,13 +10,13 @@ from support.learning import OTHER, crash_at, make_learner, write_text
 from support.tiny import load, same
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ama.core.errors import UserError
 from ama.data import pack
 from ama.data.labelled_blocks import IGNORED
-from ama.evaluation.loss import measure_loss
+from ama.errors import UserError
+from ama.evaluation.measures.mean_loss import measure_loss
 from ama.finetune import main
 from ama.models import load_model, load_tokenizer
-from ama.training import TrainingSettings, train
+from ama.training.language_model import TrainingSettings, train
 
 SETTINGS = ("--block_size", "16", "--batch", "4", "--max_steps", "8", "--lr", "1e-2")
 

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, PreTrainedModel, TrainingArguments
 
-from ama.core.learned_ratios import Approach
-from ama.core.penalty import Penalty, penalty_weights
-from ama.core.schedule import Scope
-from ama.masks.artifact import read_mask, write_mask
-from ama.masks.optimize import learned_mask
-from ama.masks.ratios import LearnedRatios
-from ama.masks.trainer import MaskTrainer
+from ama.average.schedules.artifact import read_mask, write_mask
+from ama.average.schedules.learned_ratios import Approach
+from ama.average.schedules.schedule import Scope
+from ama.ratios.module import LearnedRatios
+from ama.ratios.optimize import learned_mask
+from ama.ratios.penalty import Penalty, penalty_weights
+from ama.ratios.trainer import MaskTrainer
 
 LEVELS = [
     *((level, Approach.NORMALIZED) for level in ("block3", "block2", "layerwise", "linearwise", "lblock3")),

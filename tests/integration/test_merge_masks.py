@@ -13,9 +13,9 @@ import torch
 from support.masking import LAYERS, MODULES, RAW, merge, released_mask, save_scene
 
 from ama import interpolate
-from ama.core.errors import UserError
-from ama.core.learned_ratios import normalized_ratios
-from ama.masks.artifact import read_mask
+from ama.average.schedules.artifact import read_mask
+from ama.average.schedules.learned_ratios import normalized_ratios
+from ama.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,8 @@ def test_released_linearwise(scene: Path, tmp_path: Path) -> None:
 def test_our_layout_is_the_released_one(tmp_path: Path) -> None:
     from support.masking import masked
 
-    from ama.masks.artifact import write_mask
-    from ama.masks.optimize import learned_mask
+    from ama.average.schedules.artifact import write_mask
+    from ama.ratios.optimize import learned_mask
 
     _, ratios, blocks = masked("llama", "lblock3")
     write_mask(learned_mask(ratios, blocks), tmp_path, {})

@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 from support.command import interpolate
 from support.tiny import make_pair
 
-from ama.checkpoint.average import _share
-from ama.checkpoint.layout import lay_out
-from ama.checkpoint.plan import plan_merge
+from ama.average.layout import lay_out
+from ama.average.plan import plan_merge
+from ama.average.schedules.schedule import Schedule
+from ama.average.write import _share
 from ama.checkpoint.resolve import open_pair
-from ama.core.schedule import Schedule
 
 pytestmark = pytest.mark.slow
 SHARD_BYTES = 20_000

@@ -17,8 +17,8 @@ import torch
 from support.masking import VOCABULARY, merge, optimize, optimize_arguments, save_scene
 from transformers import AutoModelForCausalLM
 
-from ama.core.errors import UserError
-from ama.masks.artifact import read_mask
+from ama.average.schedules.artifact import read_mask
+from ama.errors import UserError
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from support.tiny import make_llama
 from ama import evaluate_harness, evaluate_reward, pareto
 from ama.console import run
 from ama.evaluation.items import read_items
-from ama.evaluation.reward_measure import RewardMeasure
+from ama.evaluation.measures.reward import RewardMeasure
 from ama.evaluation.scores import Score, read_scores
 from ama.evaluation.subject import Subject
 from ama.evaluation.sweep_record import Sweep, read_sweep

@@ -12,7 +12,7 @@ from support.call import call, complaint
 from support.hh import instances, snapshot
 from support.hub import serving
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.prepare_alpaca_eval import main
 
 PROMPTS = ("Name a colour.", "Count to three.\n", "Why?")

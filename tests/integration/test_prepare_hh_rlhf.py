@@ -24,8 +24,8 @@ from support.hh import (
 from support.hub import Hub, serving
 from support.learning import make_learner
 
-from ama.core.errors import UserError
 from ama.data.inspection import Form, data_sets, inspect
+from ama.errors import UserError
 from ama.prepare_hh_rlhf import main
 
 NOWHERE = "http://127.0.0.1:9"

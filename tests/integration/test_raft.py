@@ -19,14 +19,14 @@ from support.polite import gain, save_world, train_before, train_judge, write
 from support.tiny import same
 
 from ama import optimize_masks, train_raft
-from ama.core.errors import UserError
 from ama.data.samples import Sample, read_samples
-from ama.rlhf.prompts import prompts_of
-from ama.rlhf.selection import Keep, SelectionSettings, collect, repetition, select
+from ama.errors import UserError
 from ama.sampling import SamplingSettings
 from ama.sampling.journal import Journal
 from ama.sampling.prompts import read_prompts
 from ama.sampling.rollout import rollout
+from ama.training.prompts import prompts_of
+from ama.training.selection import Keep, SelectionSettings, collect, repetition, select
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,11 @@ from support.tiny import load, same
 from ama import train_dpo, train_raft, train_sft
 from ama.data import pack
 from ama.data.samples import read_samples
-from ama.evaluation.loss import measure_loss
+from ama.evaluation.measures.mean_loss import measure_loss
 from ama.models import load_model, load_tokenizer
-from ama.rlhf.distance import distance_penalty
-from ama.rlhf.moving_average import MovingAverage
-from ama.rlhf.remedies import distillation
+from ama.training.baselines import distillation
+from ama.training.distance import distance_penalty
+from ama.training.moving_average import MovingAverage
 
 STEPS = ("--max_steps", "12", "--lr", "3e-3", "--batch", "16", "--micro_batch", "8")
 GENERAL = " ".join(f"{word} {word} {word}" for word in TOPICS * 40)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ama.checkpoint.schedule_file import read_schedule
-from ama.core.schedule import Scope
+from ama.average.schedules.schedule import Scope
+from ama.average.schedules.schedule_file import read_schedule
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "ama"
@@ -23,18 +23,19 @@ SCHEDULES = sorted((ROOT / "configs" / "ama").glob("*.yaml"))
 
 # From the bottom up: a package may import what lies below it. Commands are the modules of src/ama itself.
 LAYERS = [
-    {"ama"},
-    {"core"},
+    {"ama", "errors", "processes"},
+    {"settings"},
     {"console"},
     {"checkpoint"},
     {"data"},
     {"models"},
-    {"sampling", "training"},
-    {"masks", "rlhf"},
+    {"average"},
+    {"sampling"},
+    {"training", "ratios"},
     {"evaluation"},
     {"report"},
-    {"merging"},
-    {"commands", "sandbox"},
+    {"sandbox", "planning"},
+    {"commands"},
 ]
 LAYER_OF = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
 
@@ -47,7 +48,10 @@ def _package_of(path: Path) -> str:
     parts = path.relative_to(PACKAGE).parts
     if len(parts) > 1:
         return parts[0]
-    return "ama" if parts[0] == "__init__.py" else "commands"
+    module = path.stem
+    if module in LAYER_OF:
+        return module
+    return "ama" if module == "__init__" else "commands"
 
 
 def _imports(path: Path) -> set[str]:
@@ -67,7 +71,7 @@ def _imports(path: Path) -> set[str]:
 def _imported_packages(path: Path) -> set[str]:
     parts = [name.split(".") for name in _imports(path) if name.split(".")[0] == "ama"]
     inner = {name[1] for name in parts if len(name) > 1}
-    return {name if (PACKAGE / name).is_dir() else "commands" for name in inner}
+    return {name if (PACKAGE / name).is_dir() or name in LAYER_OF else "commands" for name in inner}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)

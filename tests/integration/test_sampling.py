@@ -11,7 +11,7 @@ import torch
 from support.masking import FAMILIES, LAYERS, VOCABULARY, save_tokenizer, tiny_model
 from transformers import LlamaForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.models import load_model, load_reward_model, load_tokenizer, new_reward_model
 from ama.sampling import SamplingSettings, batches, generation, sample_replies, score_texts
 from ama.sampling.encoding import check_vocabulary, encode_dialogues, padding_id

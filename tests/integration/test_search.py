@@ -19,14 +19,14 @@ from support.masking import (
     token_ids,
 )
 
-from ama.core.errors import UserError
-from ama.core.schedule import Scope
+from ama.average.live import InMemoryAverage
+from ama.average.schedules.artifact import read_mask
+from ama.average.schedules.schedule import Scope
 from ama.data.labelled_blocks import LossOn, label_blocks
 from ama.data.samples import read_samples
-from ama.masks.artifact import read_mask
-from ama.masks.measures import draw_prompts
+from ama.errors import UserError
 from ama.models import load_model, load_reward_model, load_tokenizer
-from ama.models.in_memory import InMemoryAverage
+from ama.ratios.measures import draw_prompts
 from ama.sampling import SamplingSettings, sample_replies, score_texts
 from ama.sampling.journal import Journal
 

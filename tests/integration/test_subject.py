@@ -13,7 +13,7 @@ from support.masking import released_mask
 from support.tiny import make_llama, make_tokenizer, scatter
 from transformers import AutoModelForCausalLM
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.evaluation.subject import Subject, subjects_of
 
 

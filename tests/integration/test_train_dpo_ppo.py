@@ -15,7 +15,7 @@ from support.tiny import load, same
 from transformers import AutoTokenizer
 
 from ama import train_dpo, train_ppo
-from ama.rlhf.ppo_rounds import RoundLines
+from ama.training.ppo_rounds import RoundLines
 
 DPO = ("--max_steps", "16", "--lr", "1e-3", "--batch", "16", "--micro_batch", "8")
 PPO = ("--rollouts", "64", "--rounds", "6", "--batch", "32", "--lr", "1e-3", "--max_new_tokens", "8")

@@ -17,8 +17,8 @@ from ama.data.labelled_blocks import IGNORED, LossOn
 from ama.data.pairs import Pair
 from ama.data.samples import Sample
 from ama.models import load_reward_model, load_tokenizer
-from ama.rlhf.reward_model import Accuracy, hold_out
-from ama.rlhf.sft import sft_rows
+from ama.training.reward_model import Accuracy, hold_out
+from ama.training.sft import sft_rows
 
 SHORT = ("--block_size", "32", "--batch", "8", "--micro_batch", "4", "--max_steps", "6", "--lr", "1e-2")
 

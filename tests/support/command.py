@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import pytest
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.interpolate import main
 
 

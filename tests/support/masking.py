@@ -25,13 +25,13 @@ from transformers import (
 )
 
 from ama import merge_masks, optimize_masks
-from ama.core.learned_ratios import Approach
-from ama.core.mask_blocks import MaskBlocks, mask_blocks
-from ama.core.schedule import Scope
-from ama.masks.model import mask_model
-from ama.masks.ratios import LearnedRatios
+from ama.average.live import live_sites
+from ama.average.schedules.learned_ratios import Approach
+from ama.average.schedules.schedule import Scope
 from ama.models import quiet
-from ama.models.in_memory import live_sites
+from ama.ratios.blocks import MaskBlocks, mask_blocks
+from ama.ratios.model import mask_model
+from ama.ratios.module import LearnedRatios
 from support.tiny import scatter
 
 VOCABULARY = 40

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ama import train_dpo, train_ppo, train_raft, train_reward, train_sft
-from ama.rlhf.processes import forget_trainer
+from ama.training.processes import forget_trainer
 from support.call import call
 from support.learning import crash_at
 

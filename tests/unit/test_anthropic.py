@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from support.hh import anthropic, comparison
 
-from ama.core.errors import UserError
 from ama.data.anthropic import Dropped, convert, read_comparisons
 from ama.data.pairs import Pair
+from ama.errors import UserError
 
 
 def test_all_turns_are_kept_and_only_the_marks_change() -> None:

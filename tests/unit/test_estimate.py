@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ama.core.estimate import Estimate, from_draws, item_weights, over_seeds
+from ama.report.front.estimate import Estimate, from_draws, item_weights, over_seeds
 
 
 def test_the_bootstrap_finds_the_standard_error_of_a_mean() -> None:

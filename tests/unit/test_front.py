@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from ama.core.errors import UserError
-from ama.core.front import Point, hypervolume, non_dominated, recommended, scaled, skill_at
-from ama.core.front_area import hypervolumes, mixing, skills_at
+from ama.errors import UserError
+from ama.report.front.area import hypervolumes, mixing, skills_at
+from ama.report.front.curves import Point, hypervolume, non_dominated, recommended, scaled, skill_at
 
 BEFORE, AFTER = Point(0.0, 1.0), Point(1.0, 0.0)
 

@@ -21,15 +21,15 @@ from support.sweeps import (
     without_tax,
 )
 
-from ama.core.errors import UserError
-from ama.core.front import Point, hypervolume, skill_at
+from ama.errors import UserError
 from ama.evaluation.items import items_path
 from ama.evaluation.scores import read_scores
 from ama.evaluation.sweep_record import SweepMeasure
-from ama.report.front_items import factor_of
-from ama.report.front_model import Front, FrontCurve, FrontSettings
-from ama.report.front_report import read_front
-from ama.report.front_style import styles
+from ama.report.front.curves import Point, hypervolume, skill_at
+from ama.report.front.items import factor_of
+from ama.report.front.model import Front, FrontCurve, FrontSettings
+from ama.report.front.style import styles
+from ama.report.front.write import read_front
 
 SETTINGS = FrontSettings(draws=300)
 PLAIN = tuple(plain(mean) for mean in (0.2, 0.4, 0.6, 0.8))

@@ -8,7 +8,7 @@ import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
-from ama.report.front_labels import along, place_label
+from ama.report.front.labels import along, place_label
 
 matplotlib.use("agg")
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from ama.core.errors import UserError
 from ama.data.hh_part import Part, Row, estimate_tokens
 from ama.data.hh_split import Leak, SplitSettings, split_rows
+from ama.errors import UserError
 
 SETTINGS = SplitSettings(None, 0.25, Leak.PROMPT, 256, 0)
 

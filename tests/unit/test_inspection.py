@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ama.core.errors import UserError
 from ama.data.inspection import Form, data_sets, inspect
+from ama.errors import UserError
 
 PROMPT = "###Human: Hi###Assistant:"
 DIALOGUE = f"{PROMPT} Hello."

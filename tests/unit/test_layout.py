@@ -3,11 +3,11 @@ import json
 import pytest
 import torch
 
-from ama.checkpoint.layout import index_json, lay_out, parse_size, size_text
-from ama.checkpoint.plan import PlannedTensor
+from ama.average.layout import index_json, lay_out, parse_size, size_text
+from ama.average.plan import PlannedTensor
+from ama.average.sites import Part, Site
 from ama.checkpoint.tensors import StoredTensor, WeightFile
-from ama.core.errors import UserError
-from ama.core.sites import Part, Site
+from ama.errors import UserError
 
 
 def tensor(name: str, nbytes: int) -> PlannedTensor:

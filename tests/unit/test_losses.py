@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.evaluation.scores import Score
 from ama.report.loss_plot import plot_losses
 from ama.report.losses import latest_losses, tasks_of

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from ama.core.errors import UserError
-from ama.core.mask_blocks import block_pivots, mask_blocks
-from ama.core.penalty import Penalty, penalty_weights
-from ama.core.schedule import Scope
-from ama.core.sites import Site, find_sites
+from ama.average.schedules.schedule import Scope
+from ama.average.sites import Site, find_sites
+from ama.errors import UserError
+from ama.ratios.blocks import block_pivots, mask_blocks
+from ama.ratios.penalty import Penalty, penalty_weights
 
 
 def _sites(layers: int, *, tied: bool = False) -> dict[str, Site]:

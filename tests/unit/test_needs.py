@@ -1,4 +1,4 @@
-"""ama.core.needs, stage_needs and launched: the estimates by hand, and what is read off a command line."""
+"""ama.planning: the estimates by hand, and what is read off a command line."""
 
 from importlib.util import find_spec
 from inspect import signature
@@ -6,12 +6,12 @@ from inspect import signature
 import pytest
 
 from ama.console import Parser
-from ama.core.errors import UserError
-from ama.core.launched import read_line
-from ama.core.needs import OVERHEAD, ModelSize, Training, activations, checkpoint, sampling, trained_model
-from ama.core.stage_needs import ESTIMATES, needs_of
-from ama.rlhf.options import add_training
+from ama.errors import UserError
+from ama.planning.launched import read_line
+from ama.planning.needs import OVERHEAD, ModelSize, Training, activations, checkpoint, sampling, trained_model
+from ama.planning.stage_needs import ESTIMATES, needs_of
 from ama.sampling.options import add_prompt_limit, add_sampling
+from ama.training.options import add_training
 
 MODEL = ModelSize(parameters=7e9, layers=32, hidden=4096, vocabulary=32000, key_width=1024)
 ALONE = Training(processes=1, zero_stage=None, half=True, sequences=1, tokens=2048)

@@ -6,8 +6,8 @@ import pytest
 from support.tiny import make_tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from ama.core.errors import UserError
 from ama.data import pack
+from ama.errors import UserError
 
 END, THE, MODEL, BEFORE, AND, AFTER = 2, 4, 5, 6, 7, 8
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ama.core.errors import UserError
 from ama.data.pairs import Pair, read_pairs
+from ama.errors import UserError
 
 PROMPT = "###Human: Which is better?###Assistant:"
 GOOD: dict[str, Any] = {"prompt": PROMPT, "chosen": " This.", "rejected": " That."}

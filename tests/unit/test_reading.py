@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ama.core.errors import UserError
 from ama.data import read_texts
+from ama.errors import UserError
 
 
 def _file(folder: Path, name: str, content: object) -> Path:

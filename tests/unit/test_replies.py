@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ama.core.errors import UserError
 from ama.data.replies import check_not_blank, check_references, read_replies
+from ama.errors import UserError
 
 ROWS = [{"instruction": "a", "output": "1"}, {"instruction": "b", "output": ""}]
 SEVERAL = [{"instruction": prompt, "outputs": {"one": "1", "two": "2"}} for prompt in ("a", "b")]

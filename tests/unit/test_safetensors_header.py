@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from ama.checkpoint.safetensors_file import ShardWriter, read_header
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 TENSORS = {
     "a": torch.arange(12, dtype=torch.float32).view(3, 4),

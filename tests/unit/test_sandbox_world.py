@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ama.core.errors import UserError
 from ama.data.dialogue import ASSISTANT, HUMAN
 from ama.data.labelled_blocks import IGNORED
 from ama.data.samples import Sample
+from ama.errors import UserError
 from ama.sandbox.gold import gold_numbers, gold_of
 from ama.sandbox.rows import rows_of
 from ama.sandbox.talk import ADVICE, CLOSINGS, OPENINGS, REFUSALS, Manner, gold_score

@@ -1,8 +1,8 @@
 import pytest
 
-from ama.core.errors import UserError
-from ama.core.schedule import ONLY_BEFORE, Schedule, Scope
-from ama.core.sites import Part, Site
+from ama.average.schedules.schedule import ONLY_BEFORE, Schedule, Scope
+from ama.average.sites import Part, Site
+from ama.errors import UserError
 
 EMBEDDING = Site("model.embed_tokens.weight", Part.EMBEDDING, None, linear=False)
 TIED = Site("model.embed_tokens.weight", Part.EMBEDDING, None, linear=True, tied=True)

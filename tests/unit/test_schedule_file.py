@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from ama.checkpoint.schedule_file import read_schedule
-from ama.core.errors import UserError
-from ama.core.schedule import Schedule, Scope
+from ama.average.schedules.schedule import Schedule, Scope
+from ama.average.schedules.schedule_file import read_schedule
+from ama.errors import UserError
 
 TAG = "split|10#20|0.4|0.3|0.2"
 PARTWISE = Schedule(0.3, (10, 20), (0.4, 0.3, 0.2))

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.evaluation.scores import Score, append_score, append_scores, read_scores
 
 SCORE = Score(

@@ -1,15 +1,8 @@
 import pytest
 
-from ama.core.errors import UserError
-from ama.core.sites import (
-    Part,
-    find_head,
-    find_sites,
-    find_token_embedding,
-    full_name,
-    is_derived_buffer,
-    is_token_table,
-)
+from ama.average.sites import Part, find_sites
+from ama.checkpoint.names import find_head, find_token_embedding, full_name, is_derived_buffer, is_token_table
+from ama.errors import UserError
 
 LLAMA = {
     "model.embed_tokens.weight": (64, 8),

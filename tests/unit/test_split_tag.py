@@ -2,9 +2,15 @@ import random
 
 import pytest
 
-from ama.core.errors import UserError
-from ama.core.schedule import Schedule
-from ama.core.split_tag import check_tag, format_split_tag, parse_ratio, parse_split_tag, split_tag_in
+from ama.average.schedules.schedule import Schedule
+from ama.average.schedules.split_tag import (
+    check_tag,
+    format_split_tag,
+    parse_ratio,
+    parse_split_tag,
+    split_tag_in,
+)
+from ama.errors import UserError
 
 
 def random_schedule(seed: int) -> Schedule:

@@ -8,7 +8,7 @@ import pytest
 
 from ama.checkpoint import staging
 from ama.checkpoint.staging import RECORD_NAME, check_target, staged_folder, staging_of
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 # What a process does: write a new result to argv[1], dying at the step that argv[2] names.
 WRITER = """

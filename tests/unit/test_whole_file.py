@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ama.data.whole_file import write_whole
+from ama.checkpoint.whole_file import write_whole
 
 
 def test_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ama.checkpoint.folder import Checkpoint, read_json, read_weights
+from ama.checkpoint.names import find_head
 from ama.checkpoint.tensors import LowRankTensor, Source, StoredTensor
-from ama.core.errors import UserError
-from ama.core.sites import find_head
+from ama.errors import UserError
 
 _CONFIG = "adapter_config.json"
 _PREFIX = "base_model.model."

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ama.checkpoint.tensors import StoredTensor, WeightFile
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 
 def read_index(path: Path) -> dict[str, StoredTensor]:

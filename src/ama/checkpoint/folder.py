@@ -7,10 +7,10 @@ from typing import Any
 
 from ama.checkpoint.bin_file import read_index
 from ama.checkpoint.json_text import parse_object
+from ama.checkpoint.names import full_name, is_derived_buffer
 from ama.checkpoint.safetensors_file import read_header
 from ama.checkpoint.tensors import Source, StoredTensor
-from ama.core.errors import UserError
-from ama.core.sites import full_name, is_derived_buffer
+from ama.errors import UserError
 
 _Reader = Callable[[Path], dict[str, StoredTensor]]
 _DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")

@@ -10,7 +10,7 @@ from pathlib import Path
 from ama.checkpoint.adapter import apply_adapter, is_adapter
 from ama.checkpoint.folder import Checkpoint, read_checkpoint
 from ama.checkpoint.hub import why_not
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMPANIONS = ("*.json", "*.model", "*.tiktoken", "*.txt", "*.jinja", "*.py")

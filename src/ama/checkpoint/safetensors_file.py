@@ -12,7 +12,7 @@ import torch
 
 from ama.checkpoint.json_text import parse_object
 from ama.checkpoint.tensors import StoredTensor, WeightFile
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 _LENGTH_BYTES = 8
 _MAX_HEADER = 100_000_000

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from ama.core.errors import UserError, os_error_text
+from ama.errors import UserError, os_error_text
 
 RECORD_NAME = "ama_merge.json"
 _CURRENT_FOLDER = -100

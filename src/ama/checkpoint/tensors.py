@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 
 class WeightFile:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import torch
 
 from ama.checkpoint.folder import Checkpoint
+from ama.checkpoint.names import find_head, find_token_embedding
 from ama.checkpoint.tensors import StoredTensor, row_length
-from ama.core.sites import find_head, find_token_embedding
 
 _COMPARED_BYTES = 8 << 20
 

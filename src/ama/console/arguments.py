@@ -4,7 +4,7 @@ import argparse
 import re
 from typing import NoReturn
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):

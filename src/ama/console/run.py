@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from ama.core.errors import UserError, os_error_text
+from ama.errors import UserError, os_error_text
 
 USER_ERROR = 2
 INTERRUPTED = 130

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ama.core.errors import UserError
 from ama.data.hub_files import HubRepo
 from ama.data.lmflow import parse_json, read_utf8
+from ama.errors import UserError
 
 REPO = "tatsu-lab/alpaca_eval"
 REMEDY = "without internet set ALPACA_EVAL_SOURCE=DIR, a local copy"

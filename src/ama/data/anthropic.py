@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 
-from ama.core.errors import UserError
 from ama.data.dialogue import ASSISTANT, HUMAN, has_mark, split_reply, split_turns
 from ama.data.lmflow import parse_json
 from ama.data.pairs import Pair
+from ama.errors import UserError
 
 REPO = "Anthropic/hh-rlhf"
 REVISION = "09be8c5bbc57cb3887f3a9732ad6aa7ec602a1fa"

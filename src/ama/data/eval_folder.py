@@ -6,10 +6,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ama.core.errors import UserError
+from ama.checkpoint.whole_file import write_whole
 from ama.data.eval_sets import DROP, SQUAD, EvalSet, drop_simple_row, stock_row
 from ama.data.eval_source import Found, Splits, read_rows
-from ama.data.whole_file import write_whole
+from ama.errors import UserError
 
 # Under the folder that COMPASS_DATA_CACHE names.
 DROP_SIMPLE = "data/drop_simple_eval/dev.jsonl"

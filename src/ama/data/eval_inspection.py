@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ama.core.errors import UserError
 from ama.data.eval_folder import DROP_SIMPLE
 from ama.data.eval_sets import EVAL_SETS, EvalSet, stock_row
 from ama.data.eval_source import Found, read_rows
 from ama.data.inspection import Form, Inspection, inspect
+from ama.errors import UserError
 
 _DROP_SIMPLE = EvalSet("OpenCompass", "drop_gen", "drop_gen", "dev", None, "", ("context", "ref_text"))
 

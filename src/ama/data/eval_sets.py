@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 DEFAULT = "default"

@@ -6,10 +6,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ama.core.errors import UserError
 from ama.data.eval_sets import DEFAULT, EvalSet
 from ama.data.hub_files import HubRepo
 from ama.data.lmflow import parse_json, read_utf8
+from ama.errors import UserError
 
 REMEDY = "without internet set EVAL_SOURCE=DIR, a local copy"
 SUFFIXES = (".jsonl", ".parquet")

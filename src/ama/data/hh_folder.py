@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ama.core.errors import UserError
+from ama.checkpoint.whole_file import write_whole
 from ama.data.hh_part import Row
 from ama.data.hh_split import SplitRows
 from ama.data.lmflow import lmflow_text
 from ama.data.pairs import KIND
-from ama.data.whole_file import write_whole
+from ama.errors import UserError
 
 
 class Output(NamedTuple):

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import ama
 from ama.checkpoint.staging import real_path
+from ama.checkpoint.whole_file import write_whole
 from ama.console import track_bytes
 from ama.data.anthropic import Dropped, convert, read_comparisons
-from ama.data.whole_file import write_whole
 
 CHARACTERS_PER_TOKEN = 4
 

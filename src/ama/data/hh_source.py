@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ama.core.errors import UserError
 from ama.data.anthropic import HELPFUL, REPO, SPLITS, SUBSETS
 from ama.data.hub_files import HubRepo
+from ama.errors import UserError
 
 REMEDY = "without internet set HH_RLHF_SOURCE=DIR, a local copy with SUBSET/{train,test}.jsonl.gz"
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 
-from ama.core.errors import UserError
 from ama.data.anthropic import SPLITS
 from ama.data.dialogue import ASSISTANT
 from ama.data.hh_part import Part, Row
+from ama.errors import UserError
 
 
 class Leak(StrEnum):

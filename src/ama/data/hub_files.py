@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ama.checkpoint.hub import why_not
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 
 class HubRepo:

@@ -6,12 +6,12 @@ from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
 
-from ama.core.errors import UserError
 from ama.data.dialogue import ASSISTANT, HUMAN, has_mark, split_turns
 from ama.data.lmflow import KINDS, MANIFEST, Instance, read_lmflow
 from ama.data.pairs import KIND as PAIRS
 from ama.data.pairs import check_pair
 from ama.data.reading import SUFFIXES, read_documents
+from ama.errors import UserError
 
 
 class Form(StrEnum):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ama.core.errors import UserError
 from ama.data.samples import Sample
+from ama.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 # Beside the files of a prepared data set, and none of them.
 MANIFEST = "manifest.json"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 if TYPE_CHECKING:
     import torch

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ama.core.errors import UserError
 from ama.data.lmflow import Instance, read_lmflow
+from ama.errors import UserError
 
 KIND = "paired_text_to_text"
 

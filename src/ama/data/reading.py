@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ama.core.errors import UserError
 from ama.data.lmflow import parse_json, parse_lmflow, read_utf8
+from ama.errors import UserError
 
 LMFLOW_KINDS = ("text_only", "text2text")
 LINE_FIELDS: tuple[tuple[str, ...], ...] = (("text",), ("prompt", "response"), ("prompt", "completion"))

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ama.core.errors import UserError
 from ama.data.alpaca import KIND, read_outputs
 from ama.data.lmflow import Instance, parse_json, read_lmflow, read_utf8
+from ama.errors import UserError
 
 _KINDS = ("text2text", KIND)
 _SHOWN = 60

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ama.checkpoint.whole_file import write_whole
 from ama.data.lmflow import lmflow_text
 from ama.data.samples import Sample
-from ama.data.whole_file import write_whole
 
 
 def write_samples(path: Path, samples: Iterable[Sample], *, joined: bool = True) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.evaluation.options import BatchSize
 from ama.evaluation.processes import is_alone
 

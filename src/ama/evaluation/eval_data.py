@@ -8,9 +8,9 @@ from contextlib import chdir, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from ama.core.errors import UserError
 from ama.data.eval_folder import DROP_SIMPLE, SQUAD_METRIC
 from ama.data.eval_sets import EVAL_SETS, SQUAD, EvalSet
+from ama.errors import UserError
 
 REMEDY = "build it with `bash data/download.sh eval` (EVAL_SOURCE=DIR takes a local copy)"
 OPENCOMPASS_DROP = "drop_gen"

@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ama.core.errors import UserError
-from ama.data.whole_file import write_whole
+from ama.checkpoint.whole_file import write_whole
+from ama.errors import UserError
 from ama.evaluation.scores import Score
 
 if TYPE_CHECKING:

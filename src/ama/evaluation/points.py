@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ama.checkpoint.plan import MergePlan
-from ama.core.errors import UserError
-from ama.core.schedule import Scope
-from ama.core.sites import Part, Site
+from ama.average.plan import MergePlan
+from ama.average.schedules.grammar import given_schedule, schedule_at
+from ama.average.schedules.schedule import Scope
+from ama.average.sites import Part, Site
+from ama.errors import UserError
 from ama.evaluation.in_place import InPlace
 from ama.evaluation.subject import (
     Loader,
@@ -20,7 +21,6 @@ from ama.evaluation.subject import (
     plan_averages,
 )
 from ama.evaluation.sweep_record import SweepPoint
-from ama.masks.given_schedule import given_schedule, schedule_at
 
 Curve = tuple[str, tuple[str, ...]]
 """The name of a method, and its schedules in the order of the curve."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 ScoreKey = tuple[str, str, str, str]
 # What every line that `append_scores` writes begins with.

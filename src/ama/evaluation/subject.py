@@ -10,16 +10,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ama.average.plan import MergePlan, plan_merge
+from ama.average.record import schedule_name, schedule_record
+from ama.average.schedules.grammar import SiteCheck, given_schedule
+from ama.average.schedules.schedule import Schedule, Scope
+from ama.average.schedules.split_tag import parse_ratio
+from ama.average.sites import find_sites
 from ama.checkpoint.adapter import is_adapter
 from ama.checkpoint.folder import read_json
-from ama.checkpoint.plan import MergePlan, plan_merge
-from ama.checkpoint.record import schedule_name, schedule_record
 from ama.checkpoint.resolve import locate, open_pair
-from ama.core.errors import UserError
-from ama.core.schedule import Schedule, Scope
-from ama.core.sites import find_sites
-from ama.core.split_tag import parse_ratio
-from ama.masks.given_schedule import SiteCheck, given_schedule
+from ama.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -171,7 +171,7 @@ def _name(source: str) -> str:
 
 def _loader(plan: MergePlan) -> Loader:
     def load(dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        from ama.models.merged import load_merged
+        from ama.average.merged import load_merged
 
         return load_merged(plan, dtype)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.evaluation.recording import ScoreBook, say
 from ama.evaluation.sweep_record import SweepMeasure
 

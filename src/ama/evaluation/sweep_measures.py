@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ama.console import Parser
-from ama.core.errors import UserError
-from ama.evaluation.drop_measure import add_drop, drop_measure
-from ama.evaluation.harness_measure import add_harness, harness_measures
+from ama.errors import UserError
 from ama.evaluation.measure import Measure
-from ama.evaluation.pairrm_measure import add_pairrm, pairrm_measure
-from ama.evaluation.reward_measure import add_reward, reward_measure
+from ama.evaluation.measures.harness import add_harness, harness_measures
+from ama.evaluation.measures.opencompass import add_drop, drop_measure
+from ama.evaluation.measures.pairrm import add_pairrm, pairrm_measure
+from ama.evaluation.measures.reward import add_reward, reward_measure
 from ama.evaluation.sweep_record import HIDDEN_GROUP, REWARD_GROUPS, SCORES_NAME
 
 

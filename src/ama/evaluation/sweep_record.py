@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ama.core.errors import UserError
-from ama.core.schedule import Scope
-from ama.data.whole_file import write_whole
+from ama.average.schedules.schedule import Scope
+from ama.checkpoint.whole_file import write_whole
+from ama.errors import UserError
 from ama.evaluation.scores import Score
 
 SWEEP_NAME = "sweep.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ama.checkpoint.folder import read_json
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.models.terminal import quiet
 
 if TYPE_CHECKING:

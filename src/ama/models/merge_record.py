@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ama.checkpoint.staging import RECORD_NAME
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 _WEIGHTS = ("*.safetensors", "*.bin")
 

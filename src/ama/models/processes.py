@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 
 def join_deepspeed(config: str | None) -> dict[str, bool]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ama.checkpoint.staging import staged_folder, staging_of
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.models.terminal import quiet
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.models.loading import load_tokenizer
 
 

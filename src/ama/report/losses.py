@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.evaluation.scores import Score
 
 

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ama.masks.artifact import write_mask
-from ama.masks.optimize import Outcome
-from ama.masks.settings import MaskSettings
+from ama.average.schedules.artifact import write_mask
+from ama.ratios.optimize import Outcome
+from ama.ratios.settings import MaskSettings
 from ama.report.ratio_plot import plot_ratios
 
 PLOT_NAME = "mask_alphas.png"

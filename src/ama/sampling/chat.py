@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ama.core.errors import UserError
 from ama.data.dialogue import ASSISTANT, HUMAN, split_turns
+from ama.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ama.core.errors import UserError
 from ama.data.dialogue import HUMAN, cut_reply
+from ama.errors import UserError
 from ama.sampling.batches import batches_by_length, gather, rank_and_size
 from ama.sampling.encoding import check_vocabulary, context_length, encode_prompts, padding_id
 from ama.sampling.prompt_cache import prompt_cache

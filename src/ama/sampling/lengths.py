@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 _Item = TypeVar("_Item")
 

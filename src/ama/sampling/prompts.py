@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ama.core.errors import UserError
 from ama.data.samples import read_samples
+from ama.errors import UserError
 from ama.models import load_tokenizer
 from ama.sampling.encoding import encode_prompts
 from ama.sampling.lengths import short_enough

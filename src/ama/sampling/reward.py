@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.sampling.batches import batches_by_length, gather, rank_and_size
 from ama.sampling.encoding import check_vocabulary, context_length, encode_texts, padding_id
 

@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ama.core.errors import UserError
 from ama.data.dialogue import HUMAN, cut_reply
+from ama.errors import UserError
 from ama.sampling.batches import rank_and_size
 from ama.sampling.generation import BatchDone, SamplingSettings
 

@@ -14,17 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ama.checkpoint.staging import staged_folder, staging_of, writing
-from ama.core.errors import UserError
+from ama.checkpoint.whole_file import write_whole
 from ama.data.labelled_blocks import LossOn
-from ama.data.whole_file import write_whole
 from ama.data.writing import write_samples
+from ama.errors import UserError
 from ama.models import load_tokenizer, new_model, save_model
-from ama.rlhf.dpo import train_dpo
-from ama.rlhf.processes import forget_trainer
-from ama.rlhf.prompts import prompts_of
-from ama.rlhf.raft import Places, run_raft
-from ama.rlhf.reward_model import train_reward_model
-from ama.rlhf.selection import collect, passing
 from ama.sampling.rollout import rollout
 from ama.sandbox.files import write_data, write_tasks
 from ama.sandbox.gold import NOTE_NAME
@@ -32,7 +26,13 @@ from ama.sandbox.rows import rows_of
 from ama.sandbox.settings import CONTEXT, SandboxSettings
 from ama.sandbox.words import word_tokenizer
 from ama.sandbox.world import World
-from ama.training import train
+from ama.training.dpo import train_dpo
+from ama.training.language_model import train
+from ama.training.processes import forget_trainer
+from ama.training.prompts import prompts_of
+from ama.training.raft import Places, run_raft
+from ama.training.reward_model import train_reward_model
+from ama.training.selection import collect, passing
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig

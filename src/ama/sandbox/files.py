@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ama.checkpoint.staging import staged_folder, staging_of
+from ama.checkpoint.whole_file import write_whole
 from ama.data.eval_folder import write_eval_folder
 from ama.data.eval_sets import EVAL_SETS
 from ama.data.eval_source import find_local
 from ama.data.lmflow import lmflow_text
 from ama.data.pairs import KIND as PAIRS
 from ama.data.pairs import Pair
-from ama.data.whole_file import write_whole
 from ama.sandbox.world import World
 
 # Where a local source of evaluation sets has each of the world's tasks.

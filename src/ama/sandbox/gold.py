@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ama.core.errors import UserError
 from ama.data.samples import Sample
+from ama.errors import UserError
 from ama.evaluation.items import mean_items
 from ama.evaluation.recording import Number
 from ama.sampling.measures import mean_over_prompts, means_of_prompts

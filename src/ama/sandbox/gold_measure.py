@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ama.console import Parser
 from ama.evaluation.measure import Measure
-from ama.evaluation.reward_measure import add_replies
+from ama.evaluation.measures.reward import add_replies
 
 if TYPE_CHECKING:
+    from ama.evaluation.measures.replies import Asked
     from ama.evaluation.recording import Measurement, Number
-    from ama.evaluation.replies import Asked
     from ama.evaluation.subject import Subject
 
 
@@ -47,7 +47,7 @@ class GoldMeasure(Measure):
 
     def run(self, subject: Subject) -> list[Number]:
         """Draw a model's replies and score them by the world's rules."""
-        from ama.evaluation.replies import draw_replies, read_drawn
+        from ama.evaluation.measures.replies import draw_replies, read_drawn
         from ama.sandbox.gold import gold_numbers
 
         folder = draw_replies(subject, self.asked, self.out, rerun=self.rerun)
@@ -61,8 +61,8 @@ def gold_measure(options: Namespace) -> GoldMeasure:
         UserError: there is no sandbox, or a number lies outside its range.
     """
     from ama.evaluation.kept import fingerprint_of, out_folder
+    from ama.evaluation.measures.replies import asked_of
     from ama.evaluation.recording import Measurement
-    from ama.evaluation.replies import asked_of
     from ama.evaluation.sweep_record import HIDDEN_GROUP
     from ama.sampling.prompts import prompts_in
     from ama.sandbox.gold import NOTE_NAME, world_of

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ama.checkpoint.staging import staged_folder, staging_of
-from ama.core.errors import UserError
 from ama.data import pack, read_texts
+from ama.errors import UserError
 from ama.models import load_model, load_tokenizer, new_model, save_model
 from ama.sandbox.texts import standard_library_texts
-from ama.training import TrainingSettings, train
+from ama.training.language_model import TrainingSettings, train
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig, PreTrainedTokenizerBase

@@ -6,9 +6,9 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ama.core.errors import UserError
 from ama.data.labelled_blocks import IGNORED
 from ama.data.samples import Sample
+from ama.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ama.rlhf.raft import RaftSettings
-from ama.rlhf.settings import StageSettings
 from ama.sampling.generation import SamplingSettings
 from ama.sandbox.world import WorldSettings
-from ama.training import TrainingSettings
+from ama.training.language_model import TrainingSettings
+from ama.training.raft import RaftSettings
+from ama.training.settings import StageSettings
 
 # lm-eval's stock tasks of reading and translation ask for up to 256 new tokens: a context that has no room
 # for them loses the prompt. Rotary positions let rows be shorter in training.

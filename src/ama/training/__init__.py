@@ -1,5 +1,1 @@
-"""Training a causal language model on packed text with the Hugging Face Trainer."""
-
-from ama.training.language_model import TrainingSettings, train
-
-__all__ = ["TrainingSettings", "train"]
+"""Training with the trainers of the libraries: SFT, reward model, RAFT, DPO, PPO, and the baselines."""

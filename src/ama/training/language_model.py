@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 from ama.models import quiet, save_model
 from ama.training.resume import open_work
 

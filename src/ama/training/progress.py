@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ama.core.errors import UserError
+from ama.errors import UserError
 
 _SHOWN = 8
 

@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-from ama.core.errors import UserError
-from ama.data.whole_file import write_whole
+from ama.checkpoint.whole_file import write_whole
+from ama.errors import UserError
 
 NOTE_NAME = "run.json"
 

@@ -1,1 +1,0 @@
-"""The arithmetic of averaging: sites, schedules, interpolation. Pure: no I/O, device or framework model."""

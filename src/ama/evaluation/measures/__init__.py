@@ -1,0 +1,1 @@
+"""What can be measured of a model, a module for each kind."""

@@ -1,1 +1,0 @@
-"""What the commands that merge checkpoints have in common."""

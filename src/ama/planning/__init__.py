@@ -1,0 +1,1 @@
+"""What the stages of an experiment need, estimated before any of them runs."""

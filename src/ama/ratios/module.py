@@ -1,0 +1,64 @@
+"""The learned ratios as a module: a registered float32 vector of raw scalars, ratios at call time."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ama.average.schedules.learned_ratios import (
+    Approach,
+    initial_raw,
+    normalized_ratios,
+    shifted_ratios,
+)
+
+
+class LearnedRatios(nn.Module):
+    """The ratios of all blocks.
+
+    What the optimiser steps is `scaled_raw` = raw / steps: a step of the optimiser on it by lr is a step of
+    raw_k by lr * steps_k. With steps_k the number of linear modules that block k governs, this is the pace
+    of the released code, whose optimiser lists a shared scalar once per linear module; with ones, every
+    scalar has the same pace.
+    """
+
+    steps: Tensor
+    current: Tensor
+
+    def __init__(
+        self,
+        count: int,
+        mean: float,
+        epsilon: float,
+        approach: Approach,
+        steps: Sequence[float] | None = None,
+    ) -> None:
+        """Start every block at the mean.
+
+        Args:
+            count: n, the number of blocks.
+            mean: init_val, the mean of the ratios, in (0, 1).
+            epsilon: of `normalized_ratios`; the shifted approach has none.
+            approach: how raw scalars become ratios.
+            steps: pace of each raw scalar relative to the optimiser's lr, shape (n,); ones by default.
+        """
+        super().__init__()
+        self.mean, self.epsilon, self.approach = mean, epsilon, approach
+        self.register_buffer("steps", torch.tensor(list(steps or [1.0] * count)), persistent=False)
+        self.scaled_raw = nn.Parameter(initial_raw(count, mean) / self.steps)
+        self.refresh()
+
+    @property
+    def raw(self) -> Tensor:
+        """The raw scalars s_k, shape (n,)."""
+        return self.scaled_raw * self.steps
+
+    def refresh(self) -> None:
+        """Compute the ratios once for all who use them in one pass through the model: `current`."""
+        self.current = self()
+
+    def forward(self) -> Tensor:
+        """Return the ratios, shape (n,); their mean is `mean`."""
+        if self.approach is Approach.SHIFTED:
+            return shifted_ratios(self.raw, self.mean)
+        return normalized_ratios(self.raw, self.mean, self.epsilon)

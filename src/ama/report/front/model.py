@@ -1,0 +1,167 @@
+"""What the report of a reward-tax front is made of: points, curves and choices, each number an estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ama.report.front.estimate import Estimate
+
+REWARD, SKILL = "reward", "skill"
+PLAIN = "plain averaging"
+BEFORE, AFTER = 0, 1
+"""The places of the parents among a front's points."""
+
+
+@dataclass(frozen=True)
+class FrontSettings:
+    """What decides the figures beside the sweeps.
+
+    Attributes:
+        most_loss: share of the reward gain that the recommended schedule may lose, in [0, 1].
+        draws: of the bootstrap, 2 or more.
+        seed: of the bootstrap.
+        reward: name of the measure that is the reward, such as `hh reward`; None for the first of group
+            reward, else of group pairrm.
+    """
+
+    most_loss: float = 0.05
+    draws: int = 1000
+    seed: int = 0
+    reward: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number that every point has.
+
+    Attributes:
+        name: unique: `reward`, `skill` (the mean over the groups), a group, or a measure's task and metric.
+        label: for people.
+        panel: whether it is the score of a skill group.
+    """
+
+    name: str
+    label: str
+    panel: bool = False
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A model: a parent or an average.
+
+    Attributes:
+        curve: the method; empty for a parent.
+        schedule: as the sweep names it; `before` and `after` for the parents.
+        mean: mean ratio.
+        ratios: mean ratio by block, from the input to the head.
+        scores: by column; of pooled sweeps the change from before.
+        scaled: reward (0 before, 1 after) and skill (0 after, 1 before), None without a tax.
+        best: whether no other point is as good in both and better in one.
+        distance: skill minus plain averaging's at the same reward, in points of skill; None for points of
+            plain averaging and for parents.
+        scaled_distance: the same as a share of the tax.
+        failed: why a number is missing, by measure.
+    """
+
+    curve: str
+    schedule: str
+    mean: float
+    ratios: Mapping[str, float]
+    scores: Mapping[str, Estimate]
+    scaled: tuple[Estimate, Estimate] | None
+    best: bool
+    distance: Estimate | None
+    scaled_distance: Estimate | None
+    failed: Mapping[str, str]
+
+    @property
+    def known(self) -> bool:
+        """Whether it has a place in the plane of reward and skill."""
+        return self.scores[REWARD].known and self.scores[SKILL].known
+
+    @property
+    def label(self) -> str:
+        """Curve and schedule."""
+        return f"{self.curve} {self.schedule}".strip()
+
+
+@dataclass(frozen=True)
+class FrontCurve:
+    """A method.
+
+    Attributes:
+        name: of the curve.
+        points: numbers of its points with a place, after first and before last, by mean ratio.
+        hypervolume: the area above the parents' corner, in scaled units; 0.5 is the straight line.
+        plain: that of plain averaging at the same mean ratios; None for plain averaging, or without it.
+        gain: the first minus the second, paired.
+        distance: mean of its points' `distance`.
+        scaled_distance: mean of their `scaled_distance`.
+    """
+
+    name: str
+    points: tuple[int, ...]
+    hypervolume: Estimate
+    plain: Estimate | None
+    gain: Estimate | None
+    distance: Estimate | None
+    scaled_distance: Estimate | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A point that the report singles out, with its gap to each parent.
+
+    Attributes:
+        title: what it was chosen for.
+        point: its number.
+        gaps: point minus parent: (reward, skill) to before, then (reward, skill) to after.
+    """
+
+    title: str
+    point: int
+    gaps: tuple[tuple[Estimate, Estimate], tuple[Estimate, Estimate]]
+
+
+@dataclass(frozen=True)
+class Front:
+    """All figures of one sweep, or of several pooled.
+
+    Attributes:
+        folders: the sweeps.
+        columns: reward, skill, then the rest.
+        points: before, after, then the averages, curve by curve.
+        curves: empty without a tax.
+        choices: the recommended schedule first; empty without a tax.
+        no_tax: why there are no scaled figures, None where there are.
+        notes: what a reader must know to trust the numbers, a sentence each.
+        facts: provenance: label and value.
+        parts: the front of each sweep, where several are pooled.
+    """
+
+    folders: tuple[str, ...]
+    columns: tuple[Column, ...]
+    points: tuple[FrontPoint, ...]
+    curves: tuple[FrontCurve, ...]
+    choices: tuple[Choice, ...]
+    no_tax: str | None
+    notes: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    parts: tuple[Front, ...] = ()
+
+    @property
+    def pooled(self) -> bool:
+        """Whether it stands for several sweeps."""
+        return bool(self.parts)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The names of the curves, with or without a tax."""
+        return tuple(dict.fromkeys(point.curve for point in self.points if point.curve))
+
+    def line(self, method: str) -> list[FrontPoint]:
+        """Return the points of a method that have a place, by mean ratio, a parent at each end."""
+        inner = [point for point in self.points if point.curve == method and point.known]
+        ends = [[self.points[place]] if self.points[place].known else [] for place in (AFTER, BEFORE)]
+        return [*ends[0], *sorted(inner, key=lambda point: point.mean), *ends[1]]

@@ -1,1 +1,0 @@
-"""Training before and after the averaging: SFT, reward model, RAFT, DPO and PPO, thin over TRL."""

@@ -1,0 +1,79 @@
+"""Low-rank adapters with PEFT: which linear maps get one, and how they become part of the weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ama.errors import UserError
+from ama.training.settings import LoraSettings
+
+if TYPE_CHECKING:
+    from peft import LoraConfig, PeftModel
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+_PATTERNS = {"mlp": r"\b(mlp|fc1|fc2|feed_forward)\b", "attention": r"attn|attention", "all": ""}
+
+
+def lora_config(settings: LoraSettings | None, model: PreTrainedModel, head: str | None) -> LoraConfig | None:
+    """Return PEFT's configuration, None for settings of None.
+
+    Args:
+        settings: rank and the like.
+        model: to be adapted.
+        head: a fresh part that is trained whole, such as a reward model's `score`.
+
+    Raises:
+        UserError: no linear map of the model has such a name.
+    """
+    if settings is None:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=settings.r,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]
+        lora_dropout=settings.dropout,
+        target_modules=_targets(settings.modules, model),
+        modules_to_save=[head] if head else None,
+        task_type="SEQ_CLS" if head else "CAUSAL_LM",
+    )
+
+
+def _targets(wanted: str, model: PreTrainedModel) -> list[str]:
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
+
+    heads = ("lm_head", "score", "embed_out")
+    linears = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, Linear | Conv1D) and not name.endswith(heads)
+    ]
+    if wanted in _PATTERNS:
+        found = [name for name in linears if re.search(_PATTERNS[wanted], name)]
+    else:
+        names = tuple(f".{part.strip()}" for part in wanted.split(","))
+        found = [name for name in linears if f".{name}".endswith(names)]
+    if not found:
+        last = sorted({name.rpartition(".")[2] for name in linears})
+        raise UserError(f"lora_modules '{wanted}' is in no linear map of the model: it has {', '.join(last)}")
+    return found
+
+
+def merged(model: PeftModel, base: PreTrainedModel, state: Mapping[str, Tensor]) -> PreTrainedModel:
+    """Return the base with the trained adapters added to its weights.
+
+    Args:
+        model: what was trained; gives the configuration.
+        base: its base model, loaded anew.
+        state: all of the trained model's parameters, whole.
+    """
+    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+
+    adapters: Any = get_peft_model_state_dict(model, state_dict=dict(state))
+    whole: Any = get_peft_model(base, model.peft_config["default"])
+    set_peft_model_state_dict(whole, adapters)
+    return whole.merge_and_unload()  # type: ignore[no-any-return]

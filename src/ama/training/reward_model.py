@@ -1,0 +1,159 @@
+"""A reward model from preference pairs with TRL, and its accuracy on pairs that it has not seen."""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ama.data.pairs import Pair
+from ama.errors import UserError
+from ama.models import load_reward_model, load_tokenizer, new_reward_model, quiet
+from ama.sampling import score_texts
+from ama.sampling.encoding import check_vocabulary, padding_id
+from ama.training.arguments import trainer_arguments
+from ama.training.lora import lora_config
+from ama.training.pair_rows import encode_pairs
+from ama.training.settings import StageSettings
+from ama.training.stage import describe_run, dtype_to_save, finish, train, work_of
+
+_QUANTILE = 1.959964
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How often the preferred reply gets the higher reward.
+
+    Attributes:
+        value: share of the pairs, in [0, 1].
+        low: lower end of Wilson's 95 % interval.
+        high: its upper end.
+        pairs: how many.
+    """
+
+    value: float
+    low: float
+    high: float
+    pairs: int
+
+    @staticmethod
+    def of(right: int, pairs: int) -> Accuracy:
+        """Return the accuracy of `right` right answers of `pairs`, 1 or more."""
+        share, square = right / pairs, _QUANTILE**2
+        middle = (share + square / (2 * pairs)) / (1 + square / pairs)
+        spread = math.sqrt(share * (1 - share) / pairs + square / (4 * pairs**2))
+        half = _QUANTILE * spread / (1 + square / pairs)
+        return Accuracy(share, max(0.0, middle - half), min(1.0, middle + half), pairs)
+
+
+def hold_out(pairs: Sequence[Pair], share: float, seed: int) -> tuple[list[Pair], list[Pair]]:
+    """Set a share of the pairs apart, drawn by prompt so that no prompt is in both parts.
+
+    Returns:
+        The pairs to train on, and those to measure on.
+
+    Raises:
+        UserError: either would be empty.
+    """
+    prompts = sorted({pair.prompt for pair in pairs})
+    random.Random(seed).shuffle(prompts)
+    apart = set(prompts[: round(share * len(prompts))])
+    parts = (
+        [pair for pair in pairs if pair.prompt not in apart],
+        [pair for pair in pairs if pair.prompt in apart],
+    )
+    if not all(parts):
+        raise UserError(
+            f"--held_out {share} of {len(prompts)} prompts leaves nothing on one side: give --eval_data"
+        )
+    return parts
+
+
+def train_reward_model(
+    base: Path,
+    pairs: Sequence[Pair],
+    held_out: Sequence[Pair],
+    out: Path,
+    settings: StageSettings,
+    *,
+    max_length: int,
+    dtype: str = "auto",
+) -> None:
+    """Train a reward model on -log sigmoid(r_chosen - r_rejected), save it and report its accuracy.
+
+    Goes on where an earlier run of the same was cut short. The accuracy is in the folder's training.json.
+
+    Args:
+        base: folder of a causal language model, which gets a fresh head, or of a reward model.
+        pairs: to train on.
+        held_out: to measure on.
+        out: folder for the reward model.
+        settings: the hyperparameters.
+        max_length: pairs with a text of more tokens are left out (paper, 512), and counted on stderr.
+        dtype: of the weights that are written, `auto` for those of `base`.
+
+    Raises:
+        UserError: no pair is short enough, a tokenizer that does not fit, a number out of range, an
+            unfinished run of other settings in the work folder, or a loss that is no number.
+    """
+    from datasets import Dataset
+    from transformers import set_seed
+    from trl.trainer.reward_config import RewardConfig
+    from trl.trainer.reward_trainer import RewardTrainer
+
+    quiet()
+    tokenizer = load_tokenizer(base)
+    pad = padding_id(tokenizer)
+    rows = [
+        {"chosen_ids": chosen.ids, "rejected_ids": rejected.ids}
+        for _, chosen, rejected in encode_pairs(tokenizer, pairs, max_length, "training")
+    ]
+    measured_on = [pair for pair, *_ in encode_pairs(tokenizer, held_out, max_length, "held-out")]
+    run = describe_run(
+        settings,
+        [rows, [asdict(pair) for pair in measured_on]],
+        base=str(base),
+        max_length=max_length,
+        dtype=dtype,
+    )
+    options: dict[str, Any] = {"max_length": None}
+    arguments = trainer_arguments(RewardConfig, work_of(out), settings, **options)
+    set_seed(settings.seed)
+    model = new_reward_model(base)
+    check_vocabulary(model, tokenizer)
+    model.config.pad_token_id = pad
+    trainer = RewardTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        peft_config=lora_config(settings.lora, model, "score"),
+    )
+    train(trainer, run)
+
+    def measure(folder: Path) -> Mapping[str, object]:
+        accuracy = measure_accuracy(folder, measured_on, settings.micro_batch * 4)
+        if trainer.is_world_process_zero():
+            sys.stderr.write(
+                f"accuracy on {accuracy.pairs} held-out pairs: {accuracy.value:.3f} "
+                f"(95 % interval {accuracy.low:.3f} to {accuracy.high:.3f})\n"
+            )
+        return {"accuracy": asdict(accuracy)}
+
+    finish(trainer, tokenizer, base, out, dtype_to_save(dtype, base), run, measure)
+
+
+def measure_accuracy(folder: Path, pairs: Sequence[Pair], batch: int) -> Accuracy:
+    """Return how often a reward model prefers the preferred reply; the processes of a run share the work."""
+    from accelerate import PartialState
+
+    model: Any = load_reward_model(folder)
+    model.to(PartialState().device)
+    texts = [pair.prompt + reply for pair in pairs for reply in (pair.chosen, pair.rejected)]
+    scores = score_texts(model, load_tokenizer(folder), texts, batch)
+    right = sum(chosen > rejected for chosen, rejected in zip(scores[::2], scores[1::2], strict=True))
+    return Accuracy.of(right, len(pairs))
