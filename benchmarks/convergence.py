@@ -14,9 +14,9 @@ from rich.table import Table
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ama.average.live import InMemoryAverage
-from ama.average.schedules.learned_ratios import Approach
-from ama.average.schedules.schedule import Schedule, Scope
+from ama.averaging.live import InMemoryAverage
+from ama.averaging.schedules.learned_ratios import Approach
+from ama.averaging.schedules.schedule import Schedule, Scope
 from ama.console import Parser
 from ama.data.labelled_blocks import LossOn, label_blocks
 from ama.data.samples import Sample

@@ -5,9 +5,9 @@ import sys
 import time
 from pathlib import Path
 
-from ama.average.plan import plan_merge
-from ama.average.schedules.schedule import Schedule
-from ama.average.write import WriteOptions, write_average
+from ama.averaging.plan import plan_merge
+from ama.averaging.schedules.schedule import Schedule
+from ama.averaging.write import WriteOptions, write_average
 from ama.checkpoint.ranks import Ranks
 from ama.checkpoint.resolve import open_pair
 

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from ama.average.live import InMemoryAverage
-from ama.average.schedules.artifact import read_mask
-from ama.average.schedules.schedule import Schedule, Scope
+from ama.averaging.live import InMemoryAverage
+from ama.averaging.schedules.artifact import read_mask
+from ama.averaging.schedules.schedule import Schedule, Scope
 from ama.data.labelled_blocks import IGNORED, LossOn, label_blocks
 from ama.data.samples import read_samples
 from ama.models import load_model, load_tokenizer, quiet

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from ama.average.live import live_sites
-from ama.average.schedules.learned_ratios import Approach
-from ama.average.schedules.schedule import Scope
+from ama.averaging.live import live_sites
+from ama.averaging.schedules.learned_ratios import Approach
+from ama.averaging.schedules.schedule import Scope
 from ama.data import pack, read_texts
 from ama.models import load_tokenizer, quiet
 from ama.ratios.blocks import mask_blocks

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from ama.average.schedules.schedule import Scope
+from ama.averaging.schedules.schedule import Scope
 from ama.evaluation.measure import Measure
 from ama.evaluation.points import Point, points_of
 from ama.evaluation.subject import Subject

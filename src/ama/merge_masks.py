@@ -2,9 +2,9 @@
 
 from argparse import Namespace
 
-from ama.average.command import Wanted, add_inputs, add_merge_options, merge_command
-from ama.average.schedules.grammar import learned_schedule
-from ama.average.schedules.split_tag import parse_ratio
+from ama.averaging.command import Wanted, add_inputs, add_merge_options, merge_command
+from ama.averaging.schedules.grammar import learned_schedule
+from ama.averaging.schedules.split_tag import parse_ratio
 from ama.console import Parser, run
 
 _DESCRIPTION = """\

@@ -3,9 +3,9 @@
 from argparse import Namespace
 from pathlib import Path
 
-from ama.average.command import Wanted, add_merge_options, merge_command
-from ama.average.schedules.grammar import schedule_at
-from ama.average.schedules.schedule import Scope
+from ama.averaging.command import Wanted, add_merge_options, merge_command
+from ama.averaging.schedules.grammar import schedule_at
+from ama.averaging.schedules.schedule import Scope
 from ama.console import Parser, run
 from ama.errors import UserError
 

@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _check_output(options: Namespace) -> None:
-    from ama.average.schedules.artifact import BIN_NAME
+    from ama.averaging.schedules.artifact import BIN_NAME
 
     result = options.output_dir / BIN_NAME
     if result.exists() and not options.overwrite:
@@ -164,7 +164,7 @@ def _write(
 def _facts(options: Namespace, arguments: TrainingArguments, data: Mapping[str, Tensor]) -> dict[str, Any]:
     from importlib.metadata import version
 
-    from ama.average.record import commit
+    from ama.averaging.record import commit
 
     return {
         "before": str(options.before),

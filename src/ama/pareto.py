@@ -39,7 +39,7 @@ Example: python -m ama.pareto --before models/sft --after models/rlhf --out outp
 def main() -> int:
     """Measure the points that have no row yet, then write the report."""
     options = _options()
-    from ama.average.schedules.schedule import Scope
+    from ama.averaging.schedules.schedule import Scope
     from ama.evaluation.points import points_of, read_curves
     from ama.evaluation.recording import ScoreBook
     from ama.evaluation.share import Share
@@ -87,7 +87,7 @@ def _finish(
 
 
 def _options() -> Namespace:
-    from ama.average.schedules.schedule import Scope
+    from ama.averaging.schedules.schedule import Scope
     from ama.evaluation.options import DTYPES
     from ama.report.front.options import add_most_loss
 

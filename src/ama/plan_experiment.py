@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _check_ratios(options: Namespace) -> None:
-    from ama.average.schedules.split_tag import parse_ratio, parse_split_tag
+    from ama.averaging.schedules.split_tag import parse_ratio, parse_split_tag
 
     for ratio in options.ratios:
         parse_ratio(ratio, "--ratios")

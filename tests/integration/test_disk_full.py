@@ -10,7 +10,7 @@ import pytest
 from support.command import refusal
 from support.tiny import make_pair, make_tokenizer
 
-from ama.average import write as average
+from ama.averaging import write as average
 
 # In a mount namespace of its own, which ends with the shell: mount a disk, merge to it, list what lies there.
 ON_A_DISK = """

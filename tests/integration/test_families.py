@@ -27,10 +27,10 @@ from transformers import (
 )
 from transformers.pytorch_utils import Conv1D
 
-from ama.average.plan import plan_merge
-from ama.average.schedules.schedule import Schedule, Scope
-from ama.average.sites import Part, find_sites
-from ama.average.write import WriteOptions, write_average
+from ama.averaging.plan import plan_merge
+from ama.averaging.schedules.schedule import Schedule, Scope
+from ama.averaging.sites import Part, find_sites
+from ama.averaging.write import WriteOptions, write_average
 from ama.checkpoint.folder import read_checkpoint
 from ama.checkpoint.ranks import Ranks
 from ama.checkpoint.resolve import open_pair

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, PreTrainedModel, TrainingArguments
 
-from ama.average.schedules.artifact import read_mask, write_mask
-from ama.average.schedules.learned_ratios import Approach
-from ama.average.schedules.schedule import Scope
+from ama.averaging.schedules.artifact import read_mask, write_mask
+from ama.averaging.schedules.learned_ratios import Approach
+from ama.averaging.schedules.schedule import Scope
 from ama.ratios.module import LearnedRatios
 from ama.ratios.optimize import learned_mask
 from ama.ratios.penalty import Penalty, penalty_weights

@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 from support.command import interpolate
 from support.tiny import make_pair
 
-from ama.average.layout import lay_out
-from ama.average.plan import plan_merge
-from ama.average.schedules.schedule import Schedule
-from ama.average.write import _share
+from ama.averaging.layout import lay_out
+from ama.averaging.plan import plan_merge
+from ama.averaging.schedules.schedule import Schedule
+from ama.averaging.write import _share
 from ama.checkpoint.resolve import open_pair
 
 pytestmark = pytest.mark.slow

@@ -11,8 +11,8 @@ from support.call import call, complaint
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ama import merge_masks
-from ama.average.schedules.artifact import write_mask
-from ama.average.schedules.schedule import Scope
+from ama.averaging.schedules.artifact import write_mask
+from ama.averaging.schedules.schedule import Scope
 from ama.prepare_smollm2 import main
 from ama.ratios.model import mask_model
 from ama.ratios.optimize import learned_mask, start_ratios

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ama.average.schedules.schedule import Scope
-from ama.average.schedules.schedule_file import read_schedule
+from ama.averaging.schedules.schedule import Scope
+from ama.averaging.schedules.schedule_file import read_schedule
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "ama"
@@ -29,7 +29,7 @@ LAYERS = [
     {"checkpoint"},
     {"data"},
     {"models"},
-    {"average"},
+    {"averaging"},
     {"sampling"},
     {"training", "ratios"},
     {"evaluation"},

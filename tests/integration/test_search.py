@@ -19,9 +19,9 @@ from support.masking import (
     token_ids,
 )
 
-from ama.average.live import InMemoryAverage
-from ama.average.schedules.artifact import read_mask
-from ama.average.schedules.schedule import Scope
+from ama.averaging.live import InMemoryAverage
+from ama.averaging.schedules.artifact import read_mask
+from ama.averaging.schedules.schedule import Scope
 from ama.data.labelled_blocks import LossOn, label_blocks
 from ama.data.samples import read_samples
 from ama.errors import UserError

@@ -25,9 +25,9 @@ from transformers import (
 )
 
 from ama import merge_masks, optimize_masks
-from ama.average.live import live_sites
-from ama.average.schedules.learned_ratios import Approach
-from ama.average.schedules.schedule import Scope
+from ama.averaging.live import live_sites
+from ama.averaging.schedules.learned_ratios import Approach
+from ama.averaging.schedules.schedule import Scope
 from ama.models import quiet
 from ama.ratios.blocks import MaskBlocks, mask_blocks
 from ama.ratios.model import mask_model

@@ -3,9 +3,9 @@ import json
 import pytest
 import torch
 
-from ama.average.layout import index_json, lay_out, parse_size, size_text
-from ama.average.plan import PlannedTensor
-from ama.average.sites import Part, Site
+from ama.averaging.layout import index_json, lay_out, parse_size, size_text
+from ama.averaging.plan import PlannedTensor
+from ama.averaging.sites import Part, Site
 from ama.checkpoint.tensors import StoredTensor, WeightFile
 from ama.errors import UserError
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from ama.average.schedules.schedule import Scope
-from ama.average.sites import Site, find_sites
+from ama.averaging.schedules.schedule import Scope
+from ama.averaging.sites import Site, find_sites
 from ama.errors import UserError
 from ama.ratios.blocks import block_pivots, mask_blocks
 from ama.ratios.penalty import Penalty, penalty_weights

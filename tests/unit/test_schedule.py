@@ -1,7 +1,7 @@
 import pytest
 
-from ama.average.schedules.schedule import ONLY_BEFORE, Schedule, Scope
-from ama.average.sites import Part, Site
+from ama.averaging.schedules.schedule import ONLY_BEFORE, Schedule, Scope
+from ama.averaging.sites import Part, Site
 from ama.errors import UserError
 
 EMBEDDING = Site("model.embed_tokens.weight", Part.EMBEDDING, None, linear=False)

@@ -1,6 +1,6 @@
 import pytest
 
-from ama.average.sites import Part, find_sites
+from ama.averaging.sites import Part, find_sites
 from ama.checkpoint.names import find_head, find_token_embedding, full_name, is_derived_buffer, is_token_table
 from ama.errors import UserError
 

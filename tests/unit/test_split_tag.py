@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from ama.average.schedules.schedule import Schedule
-from ama.average.schedules.split_tag import (
+from ama.averaging.schedules.schedule import Schedule
+from ama.averaging.schedules.split_tag import (
     check_tag,
     format_split_tag,
     parse_ratio,

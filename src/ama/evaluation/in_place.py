@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ama.average.schedules.schedule import Schedule
+from ama.averaging.schedules.schedule import Schedule
 from ama.errors import UserError
 from ama.evaluation.subject import Loader, Subject
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from ama.average.live import InMemoryAverage
+    from ama.averaging.live import InMemoryAverage
 
     Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
@@ -64,7 +64,7 @@ class InPlace:
     def _open(self, before: PreTrainedModel, after: PreTrainedModel, dtype: str) -> InMemoryAverage:
         import torch
 
-        from ama.average.live import InMemoryAverage
+        from ama.averaging.live import InMemoryAverage
 
         if self._average is None:
             kind = None if dtype == "auto" else getattr(torch, dtype)

@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Literal
 
-from ama.average.schedules.schedule import Scope
+from ama.averaging.schedules.schedule import Scope
 from ama.console import Parser, positive_int
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ama.average.plan import MergePlan
-from ama.average.schedules.grammar import given_schedule, schedule_at
-from ama.average.schedules.schedule import Scope
-from ama.average.sites import Part, Site
+from ama.averaging.plan import MergePlan
+from ama.averaging.schedules.grammar import given_schedule, schedule_at
+from ama.averaging.schedules.schedule import Scope
+from ama.averaging.sites import Part, Site
 from ama.errors import UserError
 from ama.evaluation.in_place import InPlace
 from ama.evaluation.subject import (

@@ -13,7 +13,7 @@ from statistics import stdev
 from typing import Any
 
 import ama
-from ama.average.record import commit
+from ama.averaging.record import commit
 from ama.evaluation.items import Items, write_items
 from ama.evaluation.processes import agreed, is_first
 from ama.evaluation.scores import Score, append_scores, number_text, read_scores, score_key

@@ -10,12 +10,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ama.average.plan import MergePlan, plan_merge
-from ama.average.record import schedule_name, schedule_record
-from ama.average.schedules.grammar import SiteCheck, given_schedule
-from ama.average.schedules.schedule import Schedule, Scope
-from ama.average.schedules.split_tag import parse_ratio
-from ama.average.sites import find_sites
+from ama.averaging.plan import MergePlan, plan_merge
+from ama.averaging.record import schedule_name, schedule_record
+from ama.averaging.schedules.grammar import SiteCheck, given_schedule
+from ama.averaging.schedules.schedule import Schedule, Scope
+from ama.averaging.schedules.split_tag import parse_ratio
+from ama.averaging.sites import find_sites
 from ama.checkpoint.adapter import is_adapter
 from ama.checkpoint.folder import read_json
 from ama.checkpoint.resolve import locate, open_pair
@@ -171,7 +171,7 @@ def _name(source: str) -> str:
 
 def _loader(plan: MergePlan) -> Loader:
     def load(dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        from ama.average.merged import load_merged
+        from ama.averaging.merged import load_merged
 
         return load_merged(plan, dtype)
 

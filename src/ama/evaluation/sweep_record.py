@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ama.average.schedules.schedule import Scope
+from ama.averaging.schedules.schedule import Scope
 from ama.checkpoint.whole_file import write_whole
 from ama.errors import UserError
 from ama.evaluation.scores import Score

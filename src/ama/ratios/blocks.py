@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ama.average.schedules.schedule import Schedule, Scope
-from ama.average.sites import Part, Site
+from ama.averaging.schedules.schedule import Schedule, Scope
+from ama.averaging.sites import Part, Site
 from ama.errors import UserError
 
 _LEVEL = re.compile(r"layerwise|linearwise|l?block([1-9][0-9]{0,5})")

@@ -9,8 +9,8 @@ from torch.nn.utils import parametrize
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from ama.average.live import live_sites
-from ama.average.schedules.schedule import Scope
+from ama.averaging.live import live_sites
+from ama.averaging.schedules.schedule import Scope
 from ama.models.sharded import gathered, whole_shape
 from ama.ratios.blocks import MaskBlocks
 from ama.ratios.functions import interpolated_linear, interpolated_parameter, mixed, product_dtype

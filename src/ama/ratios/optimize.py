@@ -14,8 +14,8 @@ from transformers import (
     default_data_collator,
 )
 
-from ama.average.live import check_pair, live_sites
-from ama.average.schedules.learned_mask import LearnedMask
+from ama.averaging.live import check_pair, live_sites
+from ama.averaging.schedules.learned_mask import LearnedMask
 from ama.models.sharded import gathered
 from ama.ratios.blocks import MaskBlocks, mask_blocks
 from ama.ratios.model import mask_model

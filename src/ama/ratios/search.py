@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, distributed
 from transformers import PreTrainedModel
 
-from ama.average.live import InMemoryAverage
+from ama.averaging.live import InMemoryAverage
 from ama.ratios.blocks import MaskBlocks
 from ama.ratios.module import LearnedRatios
 from ama.ratios.objective import whole_penalty

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ama.average.schedules.learned_ratios import Approach
-from ama.average.schedules.schedule import Scope
+from ama.averaging.schedules.learned_ratios import Approach
+from ama.averaging.schedules.schedule import Scope
 from ama.data.labelled_blocks import LossOn
 from ama.errors import UserError
 from ama.ratios.blocks import check_level

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ama.average.record import commit
+from ama.averaging.record import commit
 from ama.checkpoint.staging import staged_folder, staging_of
 from ama.models import load_model, new_reward_model, save_model
 from ama.training.lora import merged

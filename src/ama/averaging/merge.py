@@ -12,9 +12,9 @@ import torch
 import xxhash
 from torch import Tensor
 
-from ama.average.interpolate import all_finite, mix_into
-from ama.average.layout import Shard
-from ama.average.plan import PlannedTensor
+from ama.averaging.interpolate import all_finite, mix_into
+from ama.averaging.layout import Shard
+from ama.averaging.plan import PlannedTensor
 from ama.checkpoint.safetensors_file import ShardWriter
 from ama.checkpoint.tensors import Source, row_length
 from ama.errors import UserError

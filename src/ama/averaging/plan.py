@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 
-from ama.average.compatibility import (
+from ama.averaging.compatibility import (
     VocabularyMismatch,
     check_configs,
     check_names,
     config_notes,
     merged_shape,
 )
-from ama.average.interpolate import mixed_dtype
-from ama.average.schedules.schedule import ONLY_BEFORE, Schedule
-from ama.average.sites import Part, Site, find_sites
+from ama.averaging.interpolate import mixed_dtype
+from ama.averaging.schedules.schedule import ONLY_BEFORE, Schedule
+from ama.averaging.sites import Part, Site, find_sites
 from ama.checkpoint.folder import Checkpoint
 from ama.checkpoint.names import is_token_table
 from ama.checkpoint.tensors import Source, row_length

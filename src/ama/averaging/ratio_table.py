@@ -4,8 +4,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from ama.average.layout import size_text
-from ama.average.plan import MergePlan
+from ama.averaging.layout import size_text
+from ama.averaging.plan import MergePlan
 
 _WIDTH = 140
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ama.average.schedules.grammar import SiteCheck
-from ama.average.schedules.schedule import Schedule
-from ama.average.sites import find_sites
+from ama.averaging.schedules.grammar import SiteCheck
+from ama.averaging.schedules.schedule import Schedule
+from ama.averaging.sites import find_sites
 from ama.checkpoint.ranks import Ranks
 from ama.console import Parser, heavy_imports, positive_int, track_bytes
 from ama.console.run import USER_ERROR
@@ -113,10 +113,10 @@ def _merge(arguments: Namespace, wanted: Wanted, out: Path, ranks: Ranks) -> Non
     with heavy_imports():
         import torch
 
-        from ama.average.compatibility import VocabularyMismatch
-        from ama.average.layout import parse_size, size_text
-        from ama.average.plan import plan_merge
-        from ama.average.write import WriteOptions, write_average
+        from ama.averaging.compatibility import VocabularyMismatch
+        from ama.averaging.layout import parse_size, size_text
+        from ama.averaging.plan import plan_merge
+        from ama.averaging.write import WriteOptions, write_average
         from ama.checkpoint.resolve import open_pair
 
     with ranks.together():
@@ -135,7 +135,7 @@ def _merge(arguments: Namespace, wanted: Wanted, out: Path, ranks: Ranks) -> Non
         _say(plan.notes)
     if arguments.dry_run:
         if ranks.rank == 0:
-            from ama.average.ratio_table import print_ratios
+            from ama.averaging.ratio_table import print_ratios
 
             print_ratios(plan)
         return

@@ -5,7 +5,7 @@ import shutil
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ama.average.plan import MergePlan
+from ama.averaging.plan import MergePlan
 
 _CONFIGS = ("generation_config.json",)
 _TOKENIZER = (

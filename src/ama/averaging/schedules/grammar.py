@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ama.average.schedules.schedule import Schedule, Scope
-from ama.average.schedules.schedule_file import read_schedule
-from ama.average.schedules.split_tag import parse_ratio
-from ama.average.sites import Site
+from ama.averaging.schedules.schedule import Schedule, Scope
+from ama.averaging.schedules.schedule_file import read_schedule
+from ama.averaging.schedules.split_tag import parse_ratio
+from ama.averaging.sites import Site
 from ama.errors import UserError
 
 SiteCheck = Callable[[Iterable[Site]], None]
@@ -33,7 +33,7 @@ def learned_schedule(text: str, mean: float | None, *, extrapolate: bool) -> tup
     Raises:
         UserError: missing, unsafe or malformed file, or a ratio above 1.
     """
-    from ama.average.schedules.artifact import read_mask
+    from ama.averaging.schedules.artifact import read_mask
 
     mask = read_mask(Path(text).expanduser())
     return mask.schedule(mean, extrapolate=extrapolate), mask.check

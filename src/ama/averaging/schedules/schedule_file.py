@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ama.average.schedules.schedule import Schedule, Scope
-from ama.average.schedules.split_tag import parse_ratio, parse_split_tag, split_tag_in
+from ama.averaging.schedules.schedule import Schedule, Scope
+from ama.averaging.schedules.split_tag import parse_ratio, parse_split_tag, split_tag_in
 from ama.errors import UserError
 
 _KEYS = {"ratio", "pivots", "ratios", "lm_head", "modules"}

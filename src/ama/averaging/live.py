@@ -7,9 +7,9 @@ import copy
 import torch
 from transformers import PreTrainedModel
 
-from ama.average.interpolate import mix_into, mixed_dtype
-from ama.average.schedules.schedule import Schedule
-from ama.average.sites import Site, find_sites
+from ama.averaging.interpolate import mix_into, mixed_dtype
+from ama.averaging.schedules.schedule import Schedule
+from ama.averaging.sites import Site, find_sites
 from ama.errors import UserError
 from ama.models.sharded import whole_shape
 

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from ama.average.schedules.learned_ratios import Approach, normalized_ratios, shifted_ratios
-from ama.average.schedules.schedule import Schedule, Scope
-from ama.average.sites import Site
+from ama.averaging.schedules.learned_ratios import Approach, normalized_ratios, shifted_ratios
+from ama.averaging.schedules.schedule import Schedule, Scope
+from ama.averaging.sites import Site
 from ama.checkpoint.names import layer_of, stored_patterns
 from ama.errors import UserError
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from ama.average.schedules.schedule import Schedule
+from ama.averaging.schedules.schedule import Schedule
 from ama.errors import UserError
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")

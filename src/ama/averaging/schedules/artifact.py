@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ama.average.schedules.learned_mask import LearnedMask
-from ama.average.schedules.learned_ratios import Approach
-from ama.average.schedules.schedule import Scope
+from ama.averaging.schedules.learned_mask import LearnedMask
+from ama.averaging.schedules.learned_ratios import Approach
+from ama.averaging.schedules.schedule import Scope
 from ama.checkpoint.names import layer_of
 from ama.checkpoint.whole_file import write_whole
 from ama.errors import UserError

@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from ama.average.companions import copy_companions
-from ama.average.in_memory import merged_tensors
-from ama.average.plan import MergePlan
+from ama.averaging.companions import copy_companions
+from ama.averaging.in_memory import merged_tensors
+from ama.averaging.plan import MergePlan
 from ama.models.loading import load_tokenizer, model_of
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from ama.average.companions import copy_companions
-from ama.average.layout import INDEX_NAME, Shard, index_json, lay_out, size_text
-from ama.average.merge import TensorHashes, write_shards
-from ama.average.plan import MergePlan
-from ama.average.record import write_record
+from ama.averaging.companions import copy_companions
+from ama.averaging.layout import INDEX_NAME, Shard, index_json, lay_out, size_text
+from ama.averaging.merge import TensorHashes, write_shards
+from ama.averaging.plan import MergePlan
+from ama.averaging.record import write_record
 from ama.checkpoint.ranks import Ranks
 from ama.checkpoint.staging import check_target, real_path, staged_folder, staging_of, writing
 from ama.errors import UserError

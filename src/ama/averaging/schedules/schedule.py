@@ -7,7 +7,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from ama.average.sites import Part, Site
+from ama.averaging.sites import Part, Site
 from ama.errors import UserError
 
 ONLY_BEFORE = 1.0

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from ama.average.merge import Buffers, merge_tensor, one_torch_thread
-from ama.average.plan import MergePlan, PlannedTensor
+from ama.averaging.merge import Buffers, merge_tensor, one_torch_thread
+from ama.averaging.plan import MergePlan, PlannedTensor
 
 
 def merged_tensors(plan: MergePlan) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ama.average.plan import PlannedTensor
+from ama.averaging.plan import PlannedTensor
 from ama.errors import UserError
 
 _UNITS = {

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ama.average.plan import MergePlan
+from ama.averaging.plan import MergePlan
 from ama.checkpoint.folder import Checkpoint
 from ama.checkpoint.tensors import LowRankTensor
 

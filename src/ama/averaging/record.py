@@ -15,15 +15,15 @@ from typing import Any
 import xxhash
 
 import ama
-from ama.average.merge import TensorHashes
-from ama.average.mergekit import mergekit_yaml
-from ama.average.plan import MergePlan
-from ama.average.schedules.schedule import Schedule
-from ama.average.schedules.split_tag import format_split_tag
+from ama.averaging.merge import TensorHashes
+from ama.averaging.mergekit import mergekit_yaml
+from ama.averaging.plan import MergePlan
+from ama.averaging.schedules.schedule import Schedule
+from ama.averaging.schedules.split_tag import format_split_tag
 from ama.checkpoint.folder import Checkpoint
 from ama.checkpoint.staging import RECORD_NAME
 
-_PLACE_IN_CLONE = "src/ama/checkpoint/"
+_PLACE_IN_CLONE = "src/ama/averaging/"
 _LIBRARIES = ("torch", "safetensors", "xxhash")
 
 
