@@ -29,18 +29,18 @@ def main() -> None:
     """Run each task on each model where the file of scores has no row yet."""
     options = _options()
     from ama.evaluation.measures.harness import harness_measures
-    from ama.evaluation.processes import agreed, join_run
     from ama.evaluation.recording import ScoreBook
     from ama.evaluation.subject import subjects_of
+    from ama.processes import broadcast, join
 
     subjects = subjects_of(options)
     if options.engine == "vllm" and any(subject.folder is None for subject in subjects):
         raise UserError("--engine vllm measures checkpoint folders only: write averages and adapters first")
     book = ScoreBook(options.scores, rerun=options.rerun)
     measures = harness_measures(options)
-    join_run()
+    join()
     lacking = [[book.lacks(subject, one.what, one.metrics) for one in measures] for subject in subjects]
-    for subject, lacks in zip(subjects, agreed(lacking), strict=True):
+    for subject, lacks in zip(subjects, broadcast(lacking), strict=True):
         todo = [one for one, missing in zip(measures, lacks, strict=True) if missing]
         if todo:
             _measure(subject, todo, book)

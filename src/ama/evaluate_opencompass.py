@@ -20,15 +20,15 @@ def main() -> None:
     """Measure each model where the file of scores has no row yet."""
     options = _options()
     from ama.evaluation.measures.opencompass import drop_measure
-    from ama.evaluation.processes import agreed, is_first, join_run
     from ama.evaluation.recording import ScoreBook, say
     from ama.evaluation.subject import subjects_of
+    from ama.processes import broadcast, is_first, join
 
     measure = drop_measure(options)
     subjects = subjects_of(options)
     book = ScoreBook(options.scores, rerun=options.rerun)
-    join_run()
-    lacking = agreed([book.lacks(subject, measure.what, measure.metrics) for subject in subjects])
+    join()
+    lacking = broadcast([book.lacks(subject, measure.what, measure.metrics) for subject in subjects])
     for subject, missing in zip(subjects, lacking, strict=True):
         if missing:
             numbers = measure.run(subject)

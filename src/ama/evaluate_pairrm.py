@@ -25,13 +25,13 @@ def main() -> None:
     options = _options()
     from ama.evaluation.measures.contests import contests, entrants
     from ama.evaluation.measures.pairrm import pairrm_measure
-    from ama.evaluation.processes import join_run
     from ama.evaluation.recording import ScoreBook, say
+    from ama.processes import join
 
     measure = pairrm_measure(options)
     subjects = entrants(options)
     book = ScoreBook(options.scores, rerun=options.rerun)
-    join_run()
+    join()
     todo = book.lacking(subjects, measure.what, "win_rate")
     if not todo:
         return

@@ -22,14 +22,14 @@ def main() -> None:
     options = _options()
     from ama.evaluation.measures.reward import reward_measure
     from ama.evaluation.measures.rewards import numbers_of
-    from ama.evaluation.processes import join_run
     from ama.evaluation.recording import ScoreBook, say
     from ama.evaluation.subject import subjects_of
+    from ama.processes import join
 
     measure = reward_measure(options)
     book = ScoreBook(options.scores, rerun=options.rerun)
     subjects = subjects_of(options)
-    join_run()
+    join()
     todo = book.lacking(subjects, measure.what, "reward")
     if not todo:
         return

@@ -42,25 +42,25 @@ def main() -> int:
     from ama.averaging.schedules.schedule import Scope
     from ama.evaluation.points import points_of, read_curves
     from ama.evaluation.recording import ScoreBook
-    from ama.evaluation.share import Share
     from ama.evaluation.sweep import lacking, measure_points, sole_sweep
     from ama.evaluation.sweep_measures import KINDS, Kind, measures_of
     from ama.evaluation.sweep_record import SCORES_NAME
+    from ama.processes import as_if_alone, gather_once, launched
     from ama.sandbox.gold_measure import add_gold, gold_measure
 
     curves = read_curves(options.curve or [])
-    share = Share()
-    with sole_sweep(options.out, (share.number, share.count)):
-        with share.alone():
+    rank, size = launched()
+    with sole_sweep(options.out, (rank, size)):
+        with as_if_alone():
             points = points_of(options.before, options.after, curves, Scope(options.scope))
             gold = Kind(add_gold, lambda words: [gold_measure(words)])
             measures = measures_of(options, {**KINDS, "gold": gold})
             book = ScoreBook(options.out / SCORES_NAME, rerun=options.rerun, with_items=True)
             for measure in lacking(points, measures, book):
                 measure.prepare()
-            failures = measure_points(points[share.number :: share.count], measures, book)
-        found = share.gathered(failures)
-        return 0 if share.number else _finish(points, measures, found, options)
+            failures = measure_points(points[rank::size], measures, book)
+        found = gather_once(failures)
+        return 0 if rank else _finish(points, measures, found, options)
 
 
 def _finish(

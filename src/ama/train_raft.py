@@ -32,14 +32,14 @@ def main() -> None:
     settings = _settings(options)
     from ama.models import load_reward_model, quiet
     from ama.sampling.prompts import read_prompts
-    from ama.training.processes import join_processes
+    from ama.training.arguments import join_for_training
     from ama.training.raft import Places, run_raft
 
     quiet()
     prompts = read_prompts(options.prompts, options.model, options.max_prompt_tokens)
     # Read now, so that a wrong one is not found out after hours of sampling.
     load_reward_model(options.reward_model)
-    join_processes(training)
+    join_for_training(training)
     places = Places(options.model, options.reward_model, options.out)
     last = run_raft(places, prompts, options.iterations, settings, training)
     sys.stderr.write(f"model: {last / 'model'}, samples for learned ratios: {last / 'collected.json'}\n")

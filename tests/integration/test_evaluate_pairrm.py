@@ -202,7 +202,7 @@ def test_processes_share_the_batches(tmp_path: Path) -> None:
     for rank in range(3):
         with (
             patch.object(comparisons, "rank_and_size", return_value=(rank, 3)),
-            patch.object(comparisons, "gather", gathered),
+            patch.object(comparisons, "gather_batches", gathered),
         ):
             shared = comparisons._logits(Judge(), asked, 2, Journal(tmp_path, "shared"))
     assert shared == whole

@@ -23,7 +23,8 @@ SCHEDULES = sorted((ROOT / "configs" / "ama").glob("*.yaml"))
 
 # From the bottom up: a package may import what lies below it. Commands are the modules of src/ama itself.
 LAYERS = [
-    {"ama", "errors", "processes"},
+    {"ama", "errors"},
+    {"processes"},
     {"settings"},
     {"console"},
     {"checkpoint"},

@@ -75,7 +75,7 @@ class Group:
         for rank in range(self.size):
             with (
                 patch(f"ama.sampling.{module}.rank_and_size", return_value=(rank, self.size)),
-                patch(f"ama.sampling.{module}.gather", self._gather),
+                patch(f"ama.sampling.{module}.gather_batches", self._gather),
             ):
                 yield rank
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ama import train_dpo, train_ppo, train_raft, train_reward, train_sft
-from ama.training.processes import forget_trainer
+from ama.processes import free_trainer
 from support.call import call
 from support.learning import crash_at
 
@@ -18,28 +18,28 @@ def run_stages(world: Path, out: Path, *more: str) -> None:
     pairs = ("--data", world / "pairs.json")
     texts = ("--data", world / "sft.json", "--block_size", "32")
     call(train_sft.main, *start, *texts, "--out", out / "sft", *STEPS, *more)
-    forget_trainer()
+    free_trainer()
     call(train_reward.main, *start, *pairs, "--out", out / "reward", *STEPS, *more)
-    forget_trainer()
+    free_trainer()
     call(train_dpo.main, *start, *pairs, "--out", out / "dpo", *STEPS, *more)
-    forget_trainer()
+    free_trainer()
     replay = ("--replay", world / "general.txt", "--replay_weight", "1", "--replay_block", "16")
     call(train_sft.main, *start, *texts, *replay, "--out", out / "replay", *STEPS, *more)
-    forget_trainer()
+    free_trainer()
     averaged = (train_sft.main, *start, *texts, "--ema", "0.5", "--out", out / "ema", *STEPS, *more)
     with suppress(KeyboardInterrupt), crash_at(4):
         call(*averaged)
-    forget_trainer()
+    free_trainer()
     call(*averaged)
-    forget_trainer()
+    free_trainer()
     held = ("--l1", "0.04", "--l2", "1", "--distill", "1")
     call(train_sft.main, *start, *texts, *held, "--out", out / "held", *STEPS, *more)
-    forget_trainer()
+    free_trainer()
     judge = ("--reward_model", world / "judge", "--prompts", world / "prompts.json", "--out", out / "raft")
     sizes = ("--iterations", "2", "--prompts_per_iteration", "32", "--samples", "4", "--max_new_tokens", "8")
     sizes += ("--sample_batch", "16", "--block_size", "32", "--collected", "10")
     call(train_raft.main, *start, *judge, *sizes, *STEPS, *more)
-    forget_trainer()
+    free_trainer()
     rounds = ("--rollouts", "64", "--rounds", "4", "--batch", "32", "--max_new_tokens", "8", "--lr", "1e-3")
     deepspeed = more[2:]  # what comes before is --micro_batch, which PPO does not have
     call(train_ppo.main, *start, *judge[:4], "--out", out / "ppo", *rounds, *deepspeed)

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from ama.averaging.schedules.grammar import SiteCheck
 from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.sites import find_sites
-from ama.checkpoint.ranks import Ranks
 from ama.console import Parser, heavy_imports, positive_int, track_bytes
 from ama.console.run import USER_ERROR
 from ama.errors import UserError
+from ama.processes import MpiRanks
 
 
 def add_inputs(parser: Parser) -> None:
@@ -94,7 +94,7 @@ def merge_command(parser: Parser, read: Callable[[Namespace, str], Wanted]) -> i
     Raises:
         UserError: on rank 0, a mistake in the input.
     """
-    ranks = Ranks()
+    ranks = MpiRanks()
     try:
         with ranks.together():
             arguments = parser.parse_args()
@@ -108,7 +108,7 @@ def merge_command(parser: Parser, read: Callable[[Namespace, str], Wanted]) -> i
     return 0
 
 
-def _merge(arguments: Namespace, wanted: Wanted, out: Path, ranks: Ranks) -> None:
+def _merge(arguments: Namespace, wanted: Wanted, out: Path, ranks: MpiRanks) -> None:
     # Imported here: torch takes seconds to load, which --help and a malformed schedule need not wait for.
     with heavy_imports():
         import torch

@@ -11,9 +11,9 @@ from ama.averaging.layout import INDEX_NAME, Shard, index_json, lay_out, size_te
 from ama.averaging.merge import TensorHashes, write_shards
 from ama.averaging.plan import MergePlan
 from ama.averaging.record import write_record
-from ama.checkpoint.ranks import Ranks
 from ama.checkpoint.staging import check_target, real_path, staged_folder, staging_of, writing
 from ama.errors import UserError
+from ama.processes import MpiRanks
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class WriteOptions:
 
 
 def write_average(
-    plan: MergePlan, target: Path, options: WriteOptions, ranks: Ranks, on_bytes: Callable[[int], None]
+    plan: MergePlan, target: Path, options: WriteOptions, ranks: MpiRanks, on_bytes: Callable[[int], None]
 ) -> list[str]:
     """Write the averaged checkpoint to `target`, together with the other ranks.
 
@@ -80,7 +80,7 @@ def write_average(
     return notes
 
 
-def _share(shards: tuple[Shard, ...], ranks: Ranks) -> list[Shard]:
+def _share(shards: tuple[Shard, ...], ranks: MpiRanks) -> list[Shard]:
     """Return this rank's shards: the largest first, each to the rank that has least to do."""
     loads = [0] * ranks.size
     mine = []

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ama.errors import UserError
 from ama.evaluation.options import BatchSize
-from ama.evaluation.processes import is_alone
+from ama.processes import is_alone
 
 _Result = TypeVar("_Result")
 

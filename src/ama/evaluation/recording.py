@@ -15,9 +15,9 @@ from typing import Any
 import ama
 from ama.averaging.record import commit
 from ama.evaluation.items import Items, write_items
-from ama.evaluation.processes import agreed, is_first
 from ama.evaluation.scores import Score, append_scores, number_text, read_scores, score_key
 from ama.evaluation.subject import Subject
+from ama.processes import broadcast, is_first
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class ScoreBook:
 
     def lacking(self, subjects: Sequence[Subject], what: Measurement, metric: str) -> list[Subject]:
         """Return the subjects without a row of a metric, the same on every process; the others are named."""
-        lacks = agreed([self.lacks(subject, what, [metric]) for subject in subjects])
+        lacks = broadcast([self.lacks(subject, what, [metric]) for subject in subjects])
         for subject, missing in zip(subjects, lacks, strict=True):
             if not missing and is_first():
                 sys.stderr.write(f"{subject.label}: {metric} is there already (--rerun measures again)\n")

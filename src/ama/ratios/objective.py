@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ama.data.labelled_blocks import IGNORED
+from ama.processes import rank_and_size, sum_over_processes
 from ama.ratios.blocks import MaskBlocks
 from ama.ratios.penalty import penalty, penalty_weights
 from ama.ratios.settings import MaskSettings
@@ -38,18 +39,14 @@ def mean_loss(model: nn.Module, ids: Tensor, labels: Tensor, rows: int) -> float
         labels: of the same shape; see `summed_loss`.
         rows: blocks at a time.
     """
-    together = distributed.is_initialized()
-    rank, size = (distributed.get_rank(), distributed.get_world_size()) if together else (0, 1)
+    rank, size = rank_and_size()
     device = next(model.parameters()).device
     total = torch.zeros(2, dtype=torch.float64)
     for start in range(rank * rows, len(ids), size * rows):
         batch, wanted = (values[start : start + rows].to(device) for values in (ids, labels))
         loss = summed_loss(model(input_ids=batch, use_cache=False).logits, wanted)
         total += torch.stack([loss.double().cpu(), wanted[:, 1:].ne(IGNORED).sum().double().cpu()])
-    if together:
-        shared = total.to(device)
-        distributed.all_reduce(shared)
-        total = shared.cpu()
+    total = sum_over_processes(total, device)
     return float(total[0] / total[1])
 
 

@@ -117,7 +117,7 @@ def training_arguments(options: Namespace) -> TrainingArguments:
     import torch
     from transformers import TrainingArguments
 
-    from ama.models.processes import join_deepspeed
+    from ama.processes import join_deepspeed
 
     return TrainingArguments(
         output_dir=str(options.output_dir),

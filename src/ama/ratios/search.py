@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from ama.averaging.live import InMemoryAverage
+from ama.processes import rank_and_size
 from ama.ratios.blocks import MaskBlocks
 from ama.ratios.module import LearnedRatios
 from ama.ratios.objective import whole_penalty
@@ -102,9 +103,8 @@ def search(
         best, verdict = _walk(problem, start, evaluations, seed, path)
     metrics = {"evaluations": float(len(problem.known))}
     metrics |= {"value": problem.value(best), "value_at_equal_ratios": problem.value(start)}
-    is_main = not distributed.is_initialized() or distributed.get_rank() == 0
     problem.ratios_of(best)
-    return Outcome(learned_mask(ratios, blocks), path, verdict, metrics, is_main)
+    return Outcome(learned_mask(ratios, blocks), path, verdict, metrics, rank_and_size()[0] == 0)
 
 
 def _walk(

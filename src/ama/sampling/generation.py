@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ama.data.dialogue import HUMAN, cut_reply
 from ama.errors import UserError
-from ama.sampling.batches import batches_by_length, gather, rank_and_size
+from ama.processes import gather_batches, rank_and_size
+from ama.sampling.batches import batches_by_length
 from ama.sampling.encoding import check_vocabulary, context_length, encode_prompts, padding_id
 from ama.sampling.prompt_cache import prompt_cache
 
@@ -108,7 +109,7 @@ def sample_replies(
             found[number] = _sample(model, tokenizer, [rows[i] for i in batches[number]], settings, number)
             on_done(number, found[number])
     replies = [""] * len(rows)
-    for number, batch in gather(found).items():
+    for number, batch in gather_batches(found).items():
         for row, reply in zip(batches[number], batch, strict=True):
             replies[row] = reply
     return replies

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ama.errors import UserError
-from ama.sampling.batches import batches_by_length, gather, rank_and_size
+from ama.processes import gather_batches, rank_and_size
+from ama.sampling.batches import batches_by_length
 from ama.sampling.encoding import check_vocabulary, context_length, encode_texts, padding_id
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def score_texts(
             found[number] = _score(model, padding_id(tokenizer), [rows[i] for i in batches[number]])
             on_done(number, found[number])
     scores = [0.0] * len(rows)
-    for number, values in gather(found).items():
+    for number, values in gather_batches(found).items():
         for place, value in zip(batches[number], values, strict=True):
             scores[place] = value
     return scores

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ama.data.samples import Sample
 from ama.models import load_model, load_reward_model, load_tokenizer
-from ama.sampling.batches import rank_and_size
+from ama.processes import own_device, rank_and_size
 from ama.sampling.generation import SamplingSettings, sample_replies
 from ama.sampling.journal import Journal
 from ama.sampling.reward import score_texts
@@ -105,10 +105,8 @@ def rewards_of(
 
 def placed(model: PreTrainedModel) -> PreTrainedModel:
     """Put a model on this process's device."""
-    from accelerate import PartialState
-
     place: Any = model.to
-    place(PartialState().device)
+    place(own_device())
     return model
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ama.data.dialogue import HUMAN, cut_reply
 from ama.errors import UserError
-from ama.sampling.batches import rank_and_size
+from ama.processes import rank_and_size
 from ama.sampling.generation import BatchDone, SamplingSettings
 
 _REPLIES_AT_ONCE = 4096

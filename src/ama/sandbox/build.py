@@ -19,6 +19,7 @@ from ama.data.labelled_blocks import LossOn
 from ama.data.writing import write_samples
 from ama.errors import UserError
 from ama.models import load_tokenizer, new_model, save_model
+from ama.processes import free_trainer
 from ama.sampling.rollout import rollout
 from ama.sandbox.files import write_data, write_tasks
 from ama.sandbox.gold import NOTE_NAME
@@ -28,7 +29,6 @@ from ama.sandbox.words import word_tokenizer
 from ama.sandbox.world import World
 from ama.training.dpo import train_dpo
 from ama.training.language_model import train
-from ama.training.processes import forget_trainer
 from ama.training.prompts import prompts_of
 from ama.training.raft import Places, run_raft
 from ama.training.reward_model import train_reward_model
@@ -72,7 +72,7 @@ def build_sandbox(
         sys.stderr.write(f"sandbox: {name} ({number} of {len(stages)})\n")
         begun = time.monotonic()
         build(folder / name)
-        forget_trainer()
+        free_trainer()
         sys.stderr.write(f"sandbox: {name} took {time.monotonic() - begun:.0f} s\n")
     return world
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ama.errors import UserError
+from ama.processes import free_trainer, join_deepspeed
 from ama.training.settings import StageSettings
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ def trainer_arguments(
         UserError: a batch that the processes can't share, or a DeepSpeed configuration that is none.
     """
     import torch
-
-    from ama.models.processes import join_deepspeed
 
     # TRL uses names that transformers is about to drop.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
@@ -86,3 +85,15 @@ def deepspeed_config(settings: StageSettings) -> dict[str, Any] | None:
         # The model is saved whole at the end.
         zero["stage3_gather_16bit_weights_on_model_save"] = True
     return config
+
+
+def join_for_training(settings: StageSettings) -> None:
+    """Join the other processes as a training with these settings would, for sampling before it.
+
+    Raises:
+        UserError: as `trainer_arguments`.
+    """
+    from transformers import TrainingArguments
+
+    trainer_arguments(TrainingArguments, Path("unused"), settings)
+    free_trainer()

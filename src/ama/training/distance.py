@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ama.models.sharded import own_share
+from ama.processes import sum_over_processes
 
 
 def distance_penalty(model: nn.Module, before: Mapping[str, Tensor], l1: float, l2: float) -> Tensor:
@@ -59,8 +60,7 @@ class DividedPenalty:
         for parameter, start in self._pairs:
             moved = own_share(parameter).float() - own_share(start)
             total += self._l1 * moved.abs().sum() + self._l2 * moved.square().sum()
-        torch.distributed.all_reduce(total)
-        return total
+        return sum_over_processes(total, total.device)
 
     def _add_gradient(self) -> None:
         from deepspeed.utils import safe_get_local_grad, safe_set_local_grad

@@ -14,6 +14,7 @@ from transformers import PrinterCallback, set_seed
 
 from ama.errors import UserError
 from ama.models import load_model, load_reward_model, load_tokenizer, quiet
+from ama.processes import launched
 from ama.sampling.encoding import check_vocabulary, context_length, encode_prompts
 from ama.training.arguments import trainer_arguments
 from ama.training.lora import lora_config
@@ -78,7 +79,7 @@ def train_ppo(
         "per_device_train_batch_size": share,
         "gradient_accumulation_steps": 1,
         # TRL's field hides the number that transformers reads from the environment.
-        "world_size": int(os.environ.get("WORLD_SIZE", "1")),
+        "world_size": launched()[1],
         # TRL's trainer clips no gradient; DeepSpeed shall not either.
         "max_grad_norm": 0.0,
         "num_mini_batches": minibatches,
@@ -173,7 +174,7 @@ def _check_room(rows: Sequence[Sequence[int]], model: PreTrainedModel, new_token
 
 def _shares(settings: StageSettings, ppo: PpoSettings) -> tuple[int, int]:
     """Return the rollouts of each process, and how many minibatches they make."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    processes = launched()[1]
     if ppo.rollouts % settings.batch or settings.batch % processes:
         raise UserError(
             f"rollouts {ppo.rollouts}, batch {settings.batch}, {processes} processes: each must be "

@@ -14,9 +14,9 @@ from ama.data.labelled_blocks import LossOn
 from ama.data.samples import Sample, read_samples
 from ama.data.writing import write_samples
 from ama.errors import UserError
+from ama.processes import free_trainer, is_first, wait
 from ama.sampling.generation import SamplingSettings
 from ama.sampling.rollout import rollout
-from ama.training.processes import forget_trainer, is_main, wait
 from ama.training.prompts import prompts_of
 from ama.training.resume import open_work
 from ama.training.selection import Selection, SelectionSettings, collect, passing, select
@@ -108,7 +108,7 @@ def run_raft(
     run = describe_run(
         training, list(prompts), before=str(places.before), judge=str(places.judge), raft=asdict(settings)
     )
-    if is_main():
+    if is_first():
         open_work(places.out, run)
     wait()
     begun, done = time.monotonic(), 0
@@ -125,10 +125,10 @@ def run_raft(
                 pack=False,
                 before=places.before,
             )
-            forget_trainer()
+            free_trainer()
             done += 1
             left = (time.monotonic() - begun) / done * (iterations - number)
-            if is_main():
+            if is_first():
                 sys.stderr.write(f"RAFT: iteration {number} of {iterations} done, {left:.0f} s left\n")
     _collect(places, prompts, iterations, settings, training)
     return places.iteration(iterations)
@@ -142,10 +142,10 @@ def _selected(
     if not (folder / "summary.json").is_file():
         samples = _sample(places, prompts, number, settings, training, folder / "sampling")
         chosen = select(samples, settings.selection)
-        if is_main():
+        if is_first():
             write_samples(folder / "selected.json", chosen.samples, joined=False)
             write_summary(folder / "summary.json", places.model(number - 1), samples, chosen)
-    if is_main():
+    if is_first():
         shutil.rmtree(folder / "sampling", ignore_errors=True)
     wait()
     return read_samples(folder / "selected.json")
@@ -162,11 +162,11 @@ def _collect(
         drawn = collect(passed.samples, settings.pool, settings.collected, training.seed)
         if not drawn:
             raise UserError("no sample of the last model passes the filters: stop at an earlier iteration")
-        if is_main():
+        if is_first():
             write_samples(folder / "collected.json", drawn)
             chosen = Selection(drawn, passed.dropped)
             write_summary(folder / "collected_summary.json", places.model(number), samples, chosen)
-    if is_main():
+    if is_first():
         shutil.rmtree(folder / "collecting", ignore_errors=True)
     wait()
 

@@ -1,11 +1,11 @@
 """What decides a training of the RLHF stage, apart from model and data."""
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ama.errors import UserError
+from ama.processes import launched
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class StageSettings:
         Raises:
             UserError: the batch is no multiple of the processes, or of what they take at a time.
         """
-        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        processes = launched()[1]
         share, rest = divmod(self.batch, processes)
         if rest:
             raise UserError(f"batch {self.batch} can't be shared by {processes} processes: give a multiple")

@@ -15,6 +15,7 @@ import torch
 from ama.averaging.record import commit
 from ama.checkpoint.staging import staged_folder, staging_of
 from ama.models import load_model, new_reward_model, save_model
+from ama.processes import leave_deepspeed
 from ama.training.lora import merged
 from ama.training.progress import ProgressLines
 from ama.training.resume import open_work
@@ -101,7 +102,7 @@ def finish(
     is_main = trainer.is_world_process_zero()
     accelerator = trainer.accelerator
     parallel = {"parallel": accelerator.distributed_type.value, "processes": accelerator.num_processes}
-    release_deepspeed()
+    leave_deepspeed()
     if is_main:
         _save_weights(model, state, tokenizer, base, draft, dtype)
     trainer.accelerator.wait_for_everyone()
@@ -120,13 +121,6 @@ def whole_state(trainer: Trainer) -> dict[str, Tensor]:
     wrapped = trainer.model_wrapped if trainer.is_deepspeed_enabled else trainer.model
     state: dict[str, Tensor] = trainer.accelerator.get_state_dict(wrapped) or {}
     return state
-
-
-def release_deepspeed() -> None:
-    """Let models be loaded whole again after a training under ZeRO-3."""
-    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
-
-    unset_hf_deepspeed_config()  # type: ignore[no-untyped-call]
 
 
 def _save_weights(

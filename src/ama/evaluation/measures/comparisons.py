@@ -17,9 +17,8 @@ from ama.evaluation.items import mean_items
 from ama.evaluation.kept import close_journals, open_journal
 from ama.evaluation.measures.pairrm_judge import PairRM
 from ama.evaluation.options import BatchSize
-from ama.evaluation.processes import agreed, is_first
 from ama.evaluation.recording import Number
-from ama.sampling.batches import gather, rank_and_size
+from ama.processes import broadcast, gather_batches, is_first, rank_and_size, wait
 from ama.sampling.chat import is_dialogue, messages_of
 from ama.sampling.journal import Journal
 from ama.sampling.measures import mean_over_prompts, means_of_prompts
@@ -56,7 +55,7 @@ def compare_pairs(
     def judged(batch: int) -> list[float]:
         return _logits(judge, asked, batch, open_journal(path, batch))
 
-    if not agreed(path.is_file() and not rerun):
+    if not broadcast(path.is_file() and not rerun):
         logits = with_batch_size(size, LARGEST_BATCH, judged)
         if is_first():
             rows: list[dict[str, Any]] = [
@@ -65,7 +64,7 @@ def compare_pairs(
             ]
             write_whole(path, lmflow_text("text2text", rows))
             close_journals(path)
-    agreed(None)
+    wait()
     return [float(row.fields["logit"]) for row in read_lmflow(path, ["text2text"])]
 
 
@@ -81,7 +80,7 @@ def _logits(judge: PairRM, asked: Sequence[Asked], batch: int, done: Journal[flo
             note(number, found[number])
             if rank == 0 and (number + 1) % max(1, len(batches) // 10) == 0:
                 sys.stderr.write(f"comparing: batch {number + 1}/{len(batches)}\n")
-    return [logit for _, logits in sorted(gather(found).items()) for logit in logits]
+    return [logit for _, logits in sorted(gather_batches(found).items()) for logit in logits]
 
 
 def _asked(pair: Comparison) -> Asked:

@@ -63,7 +63,7 @@ def measure_drop(
     Returns:
         The accuracy, in percent, with its standard error over questions.
     """
-    from ama.sampling.batches import gather, rank_and_size
+    from ama.processes import gather_batches, rank_and_size
 
     apply_shims(BACKEND)
     from opencompass.registry import ICL_EVALUATORS
@@ -87,7 +87,7 @@ def measure_drop(
             replies = _replies(stand_in, data, config["infer_cfg"], settings, batch_size, own)
     answers = list(data.test[config["reader_cfg"]["output_column"]])
     own_pairs = enumerate(zip(replies, answers, strict=True))
-    found = gather({rank + size * number: pair for number, pair in own_pairs})
+    found = gather_batches({rank + size * number: pair for number, pair in own_pairs})
     pairs = [found[number] for number in sorted(found)]
     scorer = ICL_EVALUATORS.build(config["eval_cfg"]["evaluator"])
     score = scorer.score([reply for reply, _ in pairs], [answer for _, answer in pairs])

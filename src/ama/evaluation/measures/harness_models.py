@@ -8,7 +8,7 @@ from typing import Any
 
 from ama.errors import UserError
 from ama.evaluation.options import BatchSize
-from ama.evaluation.processes import is_alone
+from ama.processes import is_alone
 
 
 def wrap(model: Any, tokenizer: Any, batch_size: BatchSize) -> Any:

@@ -85,7 +85,7 @@ class PairrmMeasure(Measure):
         """Compare replies that have been drawn or read."""
         from ama.evaluation.kept import fingerprint_of, keyed_name
         from ama.evaluation.measures.comparisons import compare_pairs, numbers_of
-        from ama.evaluation.processes import is_first
+        from ama.processes import is_first
 
         folder, pairs = contest
         decides = {name: self.what.settings[name] for name in ("pairrm_weights", "batch_size")}

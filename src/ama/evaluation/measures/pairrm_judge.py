@@ -15,6 +15,7 @@ from ama.checkpoint.folder import read_json, read_weights
 from ama.checkpoint.resolve import locate
 from ama.errors import UserError
 from ama.models import quiet
+from ama.processes import own_device
 
 # Of PairRM's training; the port's config has no place for them.
 SOURCE_TOKENS, CANDIDATE_TOKENS = 1224, 412
@@ -105,14 +106,12 @@ def load_pairrm(place: Place) -> PairRM:
     Raises:
         UserError: its weights or those of its base can't be loaded, or some are missing.
     """
-    from accelerate import PartialState
-
     from ama.evaluation.shims import apply_shims, load_base_in_float32
 
     quiet()
     apply_shims("llm-blender")
     load_base_in_float32()
-    device = PartialState().device.type
+    device = own_device().type
     return _Port(place.folder, device) if place.base is None else _Original(place.folder, place.base, device)
 
 

@@ -16,8 +16,8 @@ from ama.data.samples import Sample, read_samples
 from ama.data.writing import write_samples
 from ama.errors import UserError
 from ama.evaluation.kept import fingerprint_of, keyed_name
-from ama.evaluation.processes import agreed, is_first
 from ama.evaluation.subject import Subject
+from ama.processes import broadcast, is_first, wait
 from ama.sampling.chat import is_dialogue, marked, templated
 from ama.sampling.generation import SamplingSettings
 from ama.sampling.journal import Journal
@@ -121,11 +121,11 @@ def draw_replies(subject: Subject, asked: Asked, out: Path, *, rerun: bool = Fal
         UserError: the model can't be loaded, a prompt does not fit, or all replies are blank.
     """
     folder = replies_folder(out, subject, asked)
-    if agreed((folder / _FILE).is_file() and not rerun):
+    if broadcast((folder / _FILE).is_file() and not rerun):
         return folder
     if is_first():
         _note(folder, subject, asked)
-    agreed(None)
+    wait()
     journal: Journal[str] = Journal(folder, "replies")
     samples = _drawn(subject, asked, journal)
     gc.collect()
@@ -140,7 +140,7 @@ def draw_replies(subject: Subject, asked: Asked, out: Path, *, rerun: bool = Fal
 
 def read_drawn(folder: Path) -> list[Sample]:
     """Return the replies that `draw_replies` has drawn, with their lengths in tokens."""
-    agreed(None)
+    wait()
     return read_samples(folder / _FILE)
 
 

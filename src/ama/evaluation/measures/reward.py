@@ -94,7 +94,7 @@ class RewardMeasure(Measure):
         from ama.evaluation.kept import fingerprint_of, keyed_name
         from ama.evaluation.measures.replies import read_drawn
         from ama.evaluation.measures.rewards import score_replies
-        from ama.evaluation.processes import is_first
+        from ama.processes import is_first
 
         samples = read_drawn(folder)
         texts = [text for sample in samples for text in (sample.prompt, sample.reply)]

@@ -15,8 +15,8 @@ from ama.evaluation.batch_size import with_batch_size
 from ama.evaluation.items import mean_items
 from ama.evaluation.kept import close_journals, open_journal
 from ama.evaluation.options import BatchSize
-from ama.evaluation.processes import agreed, is_first
 from ama.evaluation.recording import Number
+from ama.processes import broadcast, is_first, wait
 from ama.sampling.measures import Mean, distinct, diversity, mean_over_prompts, means_of_prompts
 from ama.sampling.rollout import rewards_of
 
@@ -53,7 +53,7 @@ def score_replies(
     def score(batch: int) -> list[float]:
         return rewards_of(reader, tokenizer, samples, batch, open_journal(path, batch))
 
-    if not agreed(path.is_file() and not rerun):
+    if not broadcast(path.is_file() and not rerun):
         rewards = with_batch_size(size, LARGEST_BATCH, score)
         if not all(map(math.isfinite, rewards)):
             raise UserError(f"the reward model {reader.name_or_path} gives a reward that is not finite")
@@ -61,7 +61,7 @@ def score_replies(
             scored = [replace(sample, reward=reward) for sample, reward in zip(samples, rewards, strict=True)]
             write_samples(path, scored, joined=False)
             close_journals(path)
-    agreed(None)
+    wait()
     return read_samples(path)
 
 
