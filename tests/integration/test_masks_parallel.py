@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support import warm
 from support.hosts import accelerate_launch, free_port, kill_all, two_hosts
 from support.masking import optimize_arguments, save_scene
 
@@ -58,7 +59,7 @@ def _learn(launcher: list[str], out: Path, environment: dict[str, str], *argumen
 
 def _alone(out: Path, environment: dict[str, str], *arguments: str) -> list[float]:
     """Return what one process learns."""
-    _learn([sys.executable, "-m", "ama.optimize_masks"], out, environment, *arguments)
+    _learn([warm.python(), "-m", "ama.optimize_masks"], out, warm.variables(), *arguments)
     ratios = _ratios(out, "NO")
     assert max(ratios) - min(ratios) > 1e-3
     return ratios

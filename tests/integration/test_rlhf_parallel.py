@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.hosts import accelerate_launch, free_port, two_hosts
-from support.polite import gain, save_world, train_before, train_judge
+from support.polite import gain, trained_world
 from support.stages import STEPS, run_stages
 from support.tiny import load
 
@@ -30,9 +30,7 @@ ALONE, SHARED = ("--micro_batch", "8"), ("--micro_batch", "2")
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    world = save_world(tmp_path_factory.mktemp("world"))
-    train_before(world)
-    train_judge(world)
+    world = trained_world(tmp_path_factory.mktemp("world"))
     (world / "general.txt").write_text("w1 w2 w3 w4 w5 " * 200)
     run_stages(world, world / "alone", *ALONE)
     return world
