@@ -30,8 +30,7 @@ from ama.training.selection import Keep, SelectionSettings, collect, repetition,
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    world = trained_world(tmp_path_factory.mktemp("world"))
-    return world
+    return trained_world(tmp_path_factory.mktemp("world"))
 
 
 def _arguments(world: Path, out: Path, *more: str) -> list[str]:

@@ -23,8 +23,7 @@ PPO = ("--rollouts", "64", "--rounds", "6", "--batch", "32", "--lr", "1e-3", "--
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    world = trained_world(tmp_path_factory.mktemp("world"))
-    return world
+    return trained_world(tmp_path_factory.mktemp("world"))
 
 
 def _dpo_arguments(world: Path, out: Path) -> list[str | Path]:

@@ -25,8 +25,7 @@ SHORT = ("--block_size", "32", "--batch", "8", "--micro_batch", "4", "--max_step
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    world = trained_world(tmp_path_factory.mktemp("world"), judge=False)
-    return world
+    return trained_world(tmp_path_factory.mktemp("world"), judge=False)
 
 
 def _arguments(world: Path, out: Path, data: str = "sft.json") -> list[str | Path]:

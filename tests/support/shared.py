@@ -29,7 +29,7 @@ def alone(name: str) -> Iterator[None]:
 
 
 def once(name: str, make: Callable[[Path], object]) -> Path:
-    """Have `make` fill the folder of this name unless another test has; return the folder, not to be changed."""
+    """Have `make` fill the folder of this name unless another test has; return it, not to be changed."""
     folder = run_folder() / name
     done = run_folder() / f"{name}.done"
     with alone(name):
