@@ -1,4 +1,4 @@
-"""Every command from a cold start, which other tests are spared: --help comes at once, without a framework."""
+"""Every command from a cold start: --help comes at once and loads no framework."""
 
 import re
 import resource
