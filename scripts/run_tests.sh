@@ -29,16 +29,32 @@ check() {
   shift
   printf '\n== %s\n' "$name"
   "$@" || result=FAILED status=1
-  summary+="${result}  ${name}"$'\n'
+  summary+="${result}  ${name}, $((SECONDS - begun)) s"$'\n'
+  begun="$SECONDS"
+}
+
+begun="$SECONDS"
+# mypy takes one core for as long as all that is checked beside it.
+mypy_log="$(mktemp)"
+trap 'rm -f "$mypy_log"' EXIT
+mypy >"$mypy_log" 2>&1 &
+mypy_process="$!"
+# Wait for mypy, and say what it said.
+# shellcheck disable=SC2329
+await_mypy() {
+  local result=0
+  wait "$mypy_process" || result="$?"
+  cat "$mypy_log"
+  return "$result"
 }
 
 check 'ruff check' ruff check .
 check 'ruff format' ruff format --check .
-check mypy mypy
 check shellcheck shellcheck "${shell_files[@]}"
 check shfmt shfmt -i 2 -ci -d "${shell_files[@]}"
 check bats bats tests/scripts
-# One process for each core, each with one thread; a file's tests stay together and in order.
+check mypy await_mypy
+# One process for each core, each with one thread; a file's tests stay together and in order. See tests/README.md.
 check pytest env OMP_NUM_THREADS=1 pytest -n auto --dist loadfile "${pytest_args[@]}"
 
 printf '\n== summary\n%s' "$summary"

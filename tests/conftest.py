@@ -3,8 +3,11 @@
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
+from support import warm, weights
+from support.shared import share
 
 # Tiny matrices gain nothing from OpenMP's threads, which spin against each other where cores are busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,9 +15,31 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 _EXTENSIONS = "TORCH_EXTENSIONS_DIR"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let weights.json be measured anew."""
+    parser.addoption("--weigh", action="store_true", help="write the seconds of each file to weights.json")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Have DeepSpeed compile its operations once for all processes of the run."""
-    if _EXTENSIONS not in os.environ:
-        folder = tempfile.mkdtemp(prefix="ama_tests_")
-        os.environ[_EXTENSIONS] = folder
-        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    """Give all processes of the run one folder; DeepSpeed compiles its operations in it once for all."""
+    if _is_worker(config):
+        return
+    folder = Path(tempfile.mkdtemp(prefix="ama_tests_"))
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    share(folder)
+    warm.prepare()
+    os.environ.setdefault(_EXTENSIONS, str(folder / "extensions"))
+    # pytest-xdist would start the files of most tests first.
+    config.option.loadscopereorder = False
+    if config.getoption("--weigh"):
+        config.pluginmanager.register(weights.Scale())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Among several processes, start with what takes longest."""
+    if _is_worker(config):
+        weights.order(items)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")

@@ -16,6 +16,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from safetensors.torch import load_file
+from support import warm
 from support.scene import (
     SHARDS,
     Change,
@@ -619,9 +620,8 @@ def test_wrong_input_in_a_process_of_its_own(scene: Scene, name: str) -> None:
     change, message = TABLE[name]
     change(scene)
     files = scene.files()
-    done = subprocess.run(
-        [sys.executable, "-m", "ama.interpolate", *scene.command], capture_output=True, text=True, check=False
-    )
+    command = [warm.python(), "-m", "ama.interpolate", *scene.command]
+    done = subprocess.run(command, env=warm.variables(), capture_output=True, text=True, check=False)
     assert done.stdout == ""
     check_refusal(scene, files, done.returncode, done.stderr, message)
 
@@ -698,11 +698,10 @@ def test_awkward_paths_through_the_script(scene: Scene) -> None:
         "model_path1": f"{AWKWARD} after",
         "alpha": "0.1",
         "weight_ensamble_save_path": out,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     script = ROOT / "scripts" / "postprocess" / "weight_interpolation.sh"
     done = subprocess.run(
-        ["bash", script], env=os.environ | variables, capture_output=True, text=True, check=False
+        ["bash", script], env=warm.variables(**variables), capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     scene.out = out

@@ -2,11 +2,11 @@
 
 import resource
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support import warm
 from support.command import refusal
 from support.tiny import make_pair, make_tokenizer
 
@@ -52,7 +52,8 @@ class Merge:
     def run(self, *prefix: str, limit: int = resource.RLIM_INFINITY, options: tuple[str, ...] = ()) -> Done:
         paths = ["--before", str(self.before), "--after", str(self.after), "--out", str(self.out)]
         return subprocess.run(
-            [*prefix, sys.executable, "-m", "ama.interpolate", *paths, "--alpha", "0.3", *options],
+            [*prefix, warm.python(), "-m", "ama.interpolate", *paths, "--alpha", "0.3", *options],
+            env=warm.variables(),
             capture_output=True,
             text=True,
             check=False,

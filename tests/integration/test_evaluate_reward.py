@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import statistics
 import subprocess
@@ -17,6 +16,7 @@ from unittest.mock import patch
 
 import pytest
 from peft import LoraConfig, get_peft_model
+from support import warm
 from support.call import call, complaint
 from support.masking import EOS, save_judge, save_scene, tiny_model
 
@@ -151,14 +151,15 @@ def _journal(out: Path) -> list[list[Any]]:
 def test_a_killed_run_keeps_what_it_has_drawn(scene: Path, tmp_path: Path) -> None:
     sizes = ("--sample_batch", "4", "--samples", "4", "--max_new_tokens", "24")
     _, whole = _measure(scene, tmp_path / "whole", *sizes)
-    command = [sys.executable, "-m", "ama.evaluate_reward", *_arguments(scene, tmp_path / "cut", *sizes)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [warm.python(), "-m", "ama.evaluate_reward", *_arguments(scene, tmp_path / "cut", *sizes)]
+    nothing = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, env=warm.variables(), **nothing)
     deadline = time.monotonic() + 120
     while len(_journal(tmp_path / "cut")) < 3:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    warm.kill(process.pid)
     process.wait()
     kept = {number for number, _ in _journal(tmp_path / "cut")}
     assert 3 <= len(kept) < 20

@@ -9,24 +9,27 @@ from pathlib import Path
 
 import pytest
 import torch
+from support import warm
 from support.hosts import accelerate_launch, free_port, kill_all, two_hosts
 from support.masking import optimize_arguments, save_scene
 
 pytestmark = pytest.mark.slow
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "deepspeed"
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "configs" / "deepspeed"
 SHARE = ("--per_device_train_batch_size", "2")
 LEVEL = ("--mask_level", "lblock3", "--lr", "0.05")
 STEPS = (*LEVEL, "--max_steps", "3")
+ALL = ("--scope", "all", "--retain_weight", "0.5", *STEPS)
 
 
 def _torchrun() -> list[str]:
     return ["torchrun", "--standalone", "--nproc_per_node", "2", "-m", "ama.optimize_masks"]
 
 
-def _deepspeed() -> list[str]:
+def _deepspeed(module: str = "ama.optimize_masks") -> list[str]:
     launch = ["deepspeed", "--num_accelerators", "2", "--no_local_rank", "--master_port", free_port()]
-    return [*launch, "--module", "ama.optimize_masks"]
+    return [*launch, "--module", module]
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,8 @@ def environment() -> dict[str, str]:
     """Return variables of a run on CPUs."""
     variables = {**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
     variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    paths = (str(ROOT / "tests"), str(ROOT / "src"), os.environ.get("PYTHONPATH", ""))
+    variables["PYTHONPATH"] = os.pathsep.join(paths)
     return variables
 
 
@@ -51,26 +56,47 @@ def _ratios(out: Path, kind: str) -> list[float]:
 
 
 def _learn(launcher: list[str], out: Path, environment: dict[str, str], *arguments: str) -> None:
-    command = [*launcher, *optimize_arguments(out.parent, "--output_dir", str(out), *arguments)]
+    _run([*launcher, *_arguments(out, *arguments)], environment)
+
+
+def _arguments(out: Path, *arguments: str) -> list[str]:
+    return optimize_arguments(out.parent, "--output_dir", str(out), *arguments)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def _alone(out: Path, environment: dict[str, str], *arguments: str) -> list[float]:
+def _alone(out: Path, *arguments: str) -> list[float]:
     """Return what one process learns."""
-    _learn([sys.executable, "-m", "ama.optimize_masks"], out, environment, *arguments)
+    _learn([warm.python(), "-m", "ama.optimize_masks"], out, warm.variables(), *arguments)
     ratios = _ratios(out, "NO")
     assert max(ratios) - min(ratios) > 1e-3
     return ratios
 
 
 @pytest.fixture(scope="module")
-def single(scene: Path, environment: dict[str, str]) -> list[float]:
-    return _alone(scene / "single", environment, *STEPS)
+def single(scene: Path) -> list[float]:
+    return _alone(scene / "single", *STEPS)
 
 
 def _zero(stage: int) -> tuple[str, ...]:
     return (*SHARE, "--deepspeed", str(CONFIGS / f"ds_config_zero{stage}.json"))
+
+
+LONG = (*LEVEL, "--max_steps", "20", "--save_steps", "2", *_zero(3))
+
+
+@pytest.fixture(scope="module")
+def sharded(scene: Path, environment: dict[str, str]) -> Path:
+    """A folder with what two processes learn under DeepSpeed, in one launch of four learnings."""
+    learnings = {"zero2": (*STEPS, *_zero(2)), "zero3": (*STEPS, *_zero(3)), "all3": (*ALL, *_zero(3))}
+    learnings["whole"] = LONG
+    path = scene / "learnings.json"
+    path.write_text(json.dumps([_arguments(scene / name, *words) for name, words in learnings.items()]))
+    _run([*_deepspeed("support.learnings"), str(path)], environment)
+    return scene
 
 
 @pytest.mark.parametrize("way", ["torchrun", "accelerate"])
@@ -83,21 +109,13 @@ def test_two_processes_learn_what_one_learns(
 
 
 @pytest.mark.parametrize("stage", [2, 3])
-def test_deepspeed_learns_what_one_process_learns(
-    scene: Path, single: list[float], environment: dict[str, str], stage: int
-) -> None:
-    out = scene / f"zero{stage}"
-    _learn(_deepspeed(), out, environment, *STEPS, *_zero(stage))
-    assert _ratios(out, "DEEPSPEED") == pytest.approx(single, abs=1e-5)
+def test_deepspeed_learns_what_one_process_learns(sharded: Path, single: list[float], stage: int) -> None:
+    assert _ratios(sharded / f"zero{stage}", "DEEPSPEED") == pytest.approx(single, abs=1e-5)
 
 
-def test_zero3_shards_every_parameter_and_the_retain_samples(
-    scene: Path, environment: dict[str, str]
-) -> None:
-    arguments = ("--scope", "all", "--retain_weight", "0.5", *STEPS)
-    expected = _alone(scene / "all", environment, *arguments)
-    _learn(_deepspeed(), scene / "all3", environment, *arguments, *_zero(3))
-    assert _ratios(scene / "all3", "DEEPSPEED") == pytest.approx(expected, abs=1e-5)
+def test_zero3_shards_every_parameter_and_the_retain_samples(sharded: Path) -> None:
+    expected = _alone(sharded / "all", *ALL)
+    assert _ratios(sharded / "all3", "DEEPSPEED") == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_recipe_on_two_hosts(scene: Path, single: list[float], environment: dict[str, str]) -> None:
@@ -118,13 +136,15 @@ def test_the_recipe_on_two_hosts(scene: Path, single: list[float], environment: 
     assert _ratios(out, "DEEPSPEED") == pytest.approx(single, abs=1e-5)
 
 
-def test_a_killed_deepspeed_run_goes_on_to_the_same_ratios(scene: Path, environment: dict[str, str]) -> None:
-    out = scene / "cut"
-    steps = (*LEVEL, "--max_steps", "20", "--save_steps", "2", *_zero(3))
-    _learn(_deepspeed(), scene / "whole", environment, *steps)
-    command = [*_deepspeed(), *optimize_arguments(scene, "--output_dir", str(out), *steps)]
+def test_a_killed_deepspeed_run_goes_on_to_the_same_ratios(
+    sharded: Path, environment: dict[str, str]
+) -> None:
+    out = sharded / "cut"
     launcher = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*_deepspeed(), *_arguments(out, *LONG)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 120
     while not list(out.glob("checkpoint-*/trainer_state.json")):
@@ -138,8 +158,8 @@ def test_a_killed_deepspeed_run_goes_on_to_the_same_ratios(scene: Path, environm
         content = torch.load(state, weights_only=False)
         assert {name.split(".")[0] for name in content["module"]} <= {"learned_ratios"}
         assert not content.get("frozen_param_fragments")
-    _learn(_deepspeed(), out, environment, *steps)
-    assert _ratios(out, "DEEPSPEED") == _ratios(scene / "whole", "DEEPSPEED")
+    _learn(_deepspeed(), out, environment, *LONG)
+    assert _ratios(out, "DEEPSPEED") == _ratios(sharded / "whole", "DEEPSPEED")
 
 
 def test_deepspeed_without_a_launcher(scene: Path, environment: dict[str, str]) -> None:

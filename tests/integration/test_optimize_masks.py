@@ -1,12 +1,9 @@
 """ama.optimize_masks: samples to artifact, saved as used, resumed after a kill, one line for a mistake."""
 
 import json
-import os
 import random
 import re
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from support import warm
 from support.masking import VOCABULARY, merge, optimize, optimize_arguments, save_scene
 from transformers import AutoModelForCausalLM
 
@@ -129,8 +127,8 @@ def test_a_ratio_above_one_is_warned_of_and_refused(scene: Path, capsys: pytest.
 
 
 def _finished(scene: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "ama.optimize_masks", *optimize_arguments(scene, *arguments)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [warm.python(), "-m", "ama.optimize_masks", *optimize_arguments(scene, *arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, env=warm.variables())
 
 
 @pytest.mark.slow
@@ -145,7 +143,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    warm.kill(process.pid)
     process.wait()
     assert not (cut / "masks" / "mask_alphas.bin").exists()
     weights = sum(path.stat().st_size for path in (cut / "before").iterdir())

@@ -1,14 +1,13 @@
 """scripts/quickstart.sh as a whole, on small worlds: the tax, reports, the same scores after being killed."""
 
-import os
 import random
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from support import warm
 from support.hosts import kill_all
 
 from ama.evaluation.scores import Score, read_scores
@@ -29,12 +28,11 @@ def _start(home: Path, *arguments: str) -> subprocess.Popen[bytes]:
             shutil.copytree(ROOT / name, home / name)
         (home / "install.sh").write_text("#!/usr/bin/env bash\n")
         (home / "install.sh").chmod(0o755)
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with (home / "out").open("a") as out, (home / "err").open("a") as err:
         return subprocess.Popen(
             ["bash", "scripts/quickstart.sh", *arguments],
             cwd=home,
-            env={**os.environ, **SHORT, "PATH": path},
+            env=warm.variables(**SHORT),
             stdout=out,
             stderr=err,
         )

@@ -1,9 +1,7 @@
 """python -m ama.train_raft: the reward rises, a killed run goes on to the same end, filters filter."""
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -14,8 +12,9 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from support import warm
 from support.call import call, complaint
-from support.polite import gain, save_world, train_before, train_judge, write
+from support.polite import gain, trained_world, write
 from support.tiny import same
 
 from ama import optimize_masks, train_raft
@@ -31,10 +30,7 @@ from ama.training.selection import Keep, SelectionSettings, collect, repetition,
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    world = save_world(tmp_path_factory.mktemp("world"))
-    train_before(world)
-    train_judge(world)
-    return world
+    return trained_world(tmp_path_factory.mktemp("world"))
 
 
 def _arguments(world: Path, out: Path, *more: str) -> list[str]:
@@ -105,8 +101,8 @@ def test_fewer_iterations_stop_early_and_more_go_on(world: Path, run: Path, tmp_
 
 
 def _start(world: Path, out: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "ama.train_raft", *_arguments(world, out, *SLOWLY)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [warm.python(), "-m", "ama.train_raft", *_arguments(world, out, *SLOWLY)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, env=warm.variables())
 
 
 def _kill_when(process: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
@@ -115,7 +111,7 @@ def _kill_when(process: subprocess.Popen[bytes], condition: Callable[[], bool]) 
         assert process.poll() is None, process.stderr.read() if process.stderr else None
         assert time.monotonic() < deadline
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
+    warm.kill(process.pid)
     process.wait()
 
 

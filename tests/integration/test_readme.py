@@ -1,15 +1,14 @@
 """Every command of the README is run, in a copy of what a user has, on tiny models in the place of theirs."""
 
 import json
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support import warm
 from support.eval_rows import eval_source, write_lines
 from support.hh import whole_source
 from support.masking import save_judge
@@ -99,11 +98,10 @@ def test_command_runs(command: str, home: Path) -> None:
     sources = {"HH_RLHF_SOURCE": "hh", "EVAL_SOURCE": "eval", "ALPACA_EVAL_SOURCE": "alpaca"}
     local = {name: str(home / "sources" / folder) for name, folder in sources.items()}
     root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=home,
-        env={**os.environ, **root, **local, "PATH": path, "HF_HUB_OFFLINE": "1"},
+        env=warm.variables(**root, **local),
         capture_output=True,
         text=True,
         timeout=300,

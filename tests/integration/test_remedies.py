@@ -9,7 +9,7 @@ import pytest
 import torch
 from support.call import call, complaint
 from support.learning import crash_at
-from support.polite import TOPICS, save_world, train_before, train_judge
+from support.polite import TOPICS, trained_world
 from support.tiny import load, same
 
 from ama import train_dpo, train_raft, train_sft
@@ -27,8 +27,7 @@ GENERAL = " ".join(f"{word} {word} {word}" for word in TOPICS * 40)
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    world = save_world(tmp_path_factory.mktemp("world"))
-    train_before(world)
+    world = trained_world(tmp_path_factory.mktemp("world"))
     (world / "general.txt").write_text(GENERAL)
     for kind in KINDS:
         _train(world, kind, "none")
@@ -146,7 +145,6 @@ def test_a_resumed_average_is_that_of_an_uninterrupted_training(world: Path) -> 
 
 
 def test_raft_holds_on_to_the_first_model(world: Path, tmp_path: Path) -> None:
-    train_judge(world)
     models = (
         "--model",
         world / "before",

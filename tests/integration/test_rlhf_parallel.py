@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.hosts import accelerate_launch, free_port, two_hosts
-from support.polite import gain, save_world, train_before, train_judge
+from support.polite import gain, trained_world
 from support.stages import STEPS, run_stages
 from support.tiny import load
 
@@ -30,9 +30,7 @@ ALONE, SHARED = ("--micro_batch", "8"), ("--micro_batch", "2")
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    world = save_world(tmp_path_factory.mktemp("world"))
-    train_before(world)
-    train_judge(world)
+    world = trained_world(tmp_path_factory.mktemp("world"))
     (world / "general.txt").write_text("w1 w2 w3 w4 w5 " * 200)
     run_stages(world, world / "alone", *ALONE)
     return world
@@ -47,13 +45,25 @@ def environment() -> dict[str, str]:
     return variables
 
 
-def _launch(way: str) -> tuple[list[str], list[str]]:
-    """Return the launcher's command and the options that the trainings get."""
-    if way == "torchrun":
-        return ["torchrun", "--standalone", "--nproc_per_node", "2", "-m"], []
-    launcher = ["deepspeed", "--num_accelerators", "2", "--no_local_rank", "--master_port", free_port()]
-    config = ROOT / "configs" / "deepspeed" / f"ds_config_{way}.json"
-    return [*launcher, "--module"], ["--deepspeed", str(config)]
+@pytest.fixture(scope="module")
+def shared(world: Path, environment: dict[str, str]) -> Path:
+    """A folder with what two processes train, by the name of the way."""
+    torchrun = ["torchrun", "--standalone", "--nproc_per_node", "2", "-m"]
+    _run([*torchrun, *_stages(world, "torchrun")], environment)
+    deepspeed = ["deepspeed", "--num_accelerators", "2", "--no_local_rank", "--master_port", free_port()]
+    config = str(ROOT / "configs" / "deepspeed" / "ds_config_{out}.json")
+    stages = _stages(world, "zero2", "zero3")
+    _run([*deepspeed, "--module", *stages, "--deepspeed", config], environment)
+    return world
+
+
+def _stages(world: Path, *ways: str) -> list[str]:
+    return ["support.stages", str(world), ",".join(str(world / way) for way in ways), *SHARED]
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr[-5000:]
 
 
 def _distance(one: Path, other: Path) -> float:
@@ -65,12 +75,8 @@ def _distance(one: Path, other: Path) -> float:
 
 
 @pytest.mark.parametrize("way", ["torchrun", "zero2", "zero3"])
-def test_two_processes_train_what_one_trains(world: Path, environment: dict[str, str], way: str) -> None:
-    launcher, more = _launch(way)
-    out = world / way
-    command = [*launcher, "support.stages", str(world), str(out), *SHARED, *more]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stderr[-5000:]
+def test_two_processes_train_what_one_trains(shared: Path, way: str) -> None:
+    world, out = shared, shared / way
     for name in (*MODELS, "ppo"):
         record = json.loads((out / name / "training.json").read_text())
         assert record["processes"] == 2

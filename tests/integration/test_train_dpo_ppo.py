@@ -10,7 +10,7 @@ import pytest
 import torch
 from support.call import call, complaint
 from support.learning import crash_at
-from support.polite import gain, rewards, save_world, train_before, train_judge, write
+from support.polite import gain, rewards, trained_world, write
 from support.tiny import load, same
 from transformers import AutoTokenizer
 
@@ -23,10 +23,7 @@ PPO = ("--rollouts", "64", "--rounds", "6", "--batch", "32", "--lr", "1e-3", "--
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    world = save_world(tmp_path_factory.mktemp("world"))
-    train_before(world)
-    train_judge(world)
-    return world
+    return trained_world(tmp_path_factory.mktemp("world"))
 
 
 def _dpo_arguments(world: Path, out: Path) -> list[str | Path]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.call import call, complaint
 from support.learning import crash_at
-from support.polite import save_world, train_before, train_judge, write
+from support.polite import train_judge, trained_world, write
 from support.tiny import load, same
 from transformers import AutoModelForCausalLM
 
@@ -25,9 +25,7 @@ SHORT = ("--block_size", "32", "--batch", "8", "--micro_batch", "4", "--max_step
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    world = save_world(tmp_path_factory.mktemp("world"))
-    train_before(world)
-    return world
+    return trained_world(tmp_path_factory.mktemp("world"), judge=False)
 
 
 def _arguments(world: Path, out: Path, data: str = "sft.json") -> list[str | Path]:

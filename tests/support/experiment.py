@@ -1,14 +1,13 @@
 """Run a recipe of scripts/reproduce in a copy of what a user has, on tiny models and data."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from transformers import MistralConfig, MistralForCausalLM
 
+from support import warm
 from support.eval_rows import eval_source, write_lines
 from support.evaluating import save_byte_tokenizer
 from support.hh import whole_source
@@ -87,12 +86,10 @@ def run_recipe(home: Path, name: str, *arguments: str, **settings: str) -> subpr
     """Run scripts/reproduce/NAME.sh in `home` with SETTINGS, of which `settings` change or add some."""
     sources = {"HH_RLHF_SOURCE": "hh", "EVAL_SOURCE": "eval", "ALPACA_EVAL_SOURCE": "alpaca"}
     local = {key: str(home / "sources" / folder) for key, folder in sources.items()}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, **local, **SETTINGS, **settings, "PATH": path, "HF_HUB_OFFLINE": "1"}
     return subprocess.run(
         ["bash", f"scripts/reproduce/{name}.sh", *arguments],
         cwd=home,
-        env=environment,
+        env=warm.variables(**{**local, **SETTINGS, **settings}),
         capture_output=True,
         text=True,
         check=False,

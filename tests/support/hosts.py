@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from support import warm
+
 _SSH = """\
 #!/usr/bin/env bash
 echo 127.0.0.1
@@ -72,5 +74,5 @@ def two_hosts(folder: Path, environment: Mapping[str, str]) -> tuple[Path, dict[
 def kill_all(launcher: subprocess.Popen[bytes]) -> None:
     """Kill a launcher and all that it has started, which may be in process groups of their own."""
     for process in (*psutil.Process(launcher.pid).children(recursive=True), launcher):
-        process.kill()
+        warm.kill(process.pid)
     launcher.wait()

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ama.data.samples import read_samples
 from ama.models import load_model, load_reward_model, load_tokenizer, quiet
 from ama.sampling import SamplingSettings, sample_replies, score_texts
 from support.call import call
+from support.shared import once
 
 POLITE = ["please", "thanks", "kindly", "gladly"]
 RUDE = ["no", "never", "shut", "hush"]
@@ -81,6 +83,21 @@ def train_judge(world: Path) -> Path:
     sizes = ("--batch", "16", "--micro_batch", "16", "--held_out", "0.3")
     call(train_reward.main, *places, *sizes, "--max_steps", "40", "--lr", "3e-3")
     return world / "judge"
+
+
+def trained_world(folder: Path, judge: bool = True) -> Path:
+    """Copy the world with before, and the judge unless that is not wanted, which are trained once for all."""
+    made = once("polite", _train)
+    shutil.copytree(
+        made, folder, dirs_exist_ok=True, ignore=None if judge else shutil.ignore_patterns("judge")
+    )
+    return folder
+
+
+def _train(folder: Path) -> None:
+    save_world(folder)
+    train_before(folder)
+    train_judge(folder)
 
 
 def rewards(world: Path, model: Path) -> Tensor:

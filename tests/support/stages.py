@@ -1,4 +1,7 @@
-"""All trainings of the RLHF stage in turn, for a launcher: python -m support.stages WORLD OUT OPTIONS."""
+"""All trainings of the RLHF stage in turn, for a launcher: python -m support.stages WORLD OUT OPTIONS.
+
+OUT may be several folders, comma-separated; for each, {out} in an option is its name.
+"""
 
 import sys
 from contextlib import suppress
@@ -46,4 +49,6 @@ def run_stages(world: Path, out: Path, *more: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stages(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+    for _out in map(Path, sys.argv[2].split(",")):
+        run_stages(Path(sys.argv[1]), _out, *(word.format(out=_out.name) for word in sys.argv[3:]))
+        forget_trainer()
