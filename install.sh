@@ -173,6 +173,7 @@ fi
 cat <<EOF
 
 ama is installed in ${environment}. The recipes under scripts/ find it there. Next:
+  ama                                                   list the commands (in that environment)
   bash scripts/quickstart.sh                            see the tax, and averaging take it back, on a tiny model
   bash scripts/postprocess/weight_interpolation.sh      average your checkpoints: edit the variables at its top first
   bash scripts/run_tests.sh                             run all checks and tests

@@ -15,6 +15,8 @@ from support.masking import save_judge
 from support.pairrm import save_pairrms
 from support.tiny import make_llama, make_tokenizer
 
+from ama.console.commands import names
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # install.bats runs the installation, and test_quickstart.py the quickstart in small; the two promises install
@@ -84,8 +86,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_readme_names_every_command() -> None:
-    modules = {path.stem for path in (ROOT / "src" / "ama").glob("*.py")} - {"__init__", "build_pair"}
-    assert {module for module in modules if f"ama.{module}" in README} == modules
+    assert [name for name in names() if f"ama.{name}" in README] == names()
 
 
 @pytest.mark.parametrize("command", commands())

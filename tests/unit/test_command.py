@@ -218,3 +218,26 @@ def test_two_groups_of_a_command_share_no_name() -> None:
 
     with pytest.raises(AssertionError, match="'rate'"):
         Command("paint", "", Paint, Other).parse([])
+
+
+def test_the_environment_may_give_a_default(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Source(Settings):
+        """Sources."""
+
+        source: Path | None = option(None, "a folder", environment="PAINT_SOURCE")
+
+    def found(*words: str) -> Path | None:
+        return Command("paint", "", Source).parse(words)[Source].source
+
+    monkeypatch.delenv("PAINT_SOURCE", raising=False)
+    assert found() is None
+    monkeypatch.setenv("PAINT_SOURCE", "here")
+    assert found() == Path("here")
+    assert found("--source", "there") == Path("there")
+    with pytest.raises(SystemExit):
+        found("--help")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "a folder; PAINT_SOURCE in the environment does the same" in shown

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from ama.data.hh_part import Part, Row, estimate_tokens
-from ama.data.hh_split import Leak, SplitSettings, split_rows
+from ama.data.hh_split import split_rows
 from ama.errors import UserError
+from ama.settings.data import HHSplitSettings, Leak
 
-SETTINGS = SplitSettings(None, 0.25, Leak.PROMPT, 256, 0)
+SETTINGS = HHSplitSettings(held_out_share=0.25)
 
 
 def _row(opening: str, more: str = "", tokens: int = 9, reply: str = " Yes.") -> Row:
@@ -94,10 +95,10 @@ def test_prompts_come_once_and_fit() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"train_share": 0.0}, "--train_share 0.0: give a share between 0 and 1"),
+        ({"train_share": 0.0}, "--train_share 0.0: give a number in \\(0, 1\\)"),
         ({"train_share": 1.0}, "--train_share 1.0"),
         ({"train_share": float("nan")}, "--train_share nan"),
-        ({"held_out_share": 1.1}, "--held_out_share 1.1: give a share from 0 to 1"),
+        ({"held_out_share": 1.1}, "--held_out_share 1.1: give a number in \\[0, 1\\]"),
         ({"held_out_share": -0.1}, "--held_out_share -0.1"),
     ],
 )

@@ -5,7 +5,9 @@ jsonargparse, a subclass of argparse, brings --config, --print_config and the ty
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from argparse import SUPPRESS, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
@@ -79,10 +81,11 @@ class Command:
         return Chosen([_filled(_kind(group), found) for group in self.groups])
 
     @cached_property
-    def parser(self) -> ArgumentParser:
+    def parser(self) -> _Parser:
         """The parser of this command's options."""
+        by_name = f"ama {self.name}"
         parser = _Parser(
-            prog=f"python -m ama.{self.name}",
+            prog=by_name if sys.argv[0] == by_name else f"python -m ama.{self.name}",
             description=self.description,
             formatter_class=_Formatter,
             allow_abbrev=False,
@@ -101,6 +104,10 @@ class Command:
                 _add(section, one.name, shape, default, spec)
         help_text = "YAML file with settings by name; what stands behind it on the command line wins"
         parser.add_argument("--config", action=_ConfigFile, metavar="FILE", help=help_text)
+        # Its own help tells of flags that say nothing to our users.
+        print_config = parser._option_string_actions["--print_config"]
+        print_config.help = "print all settings as YAML, as --config reads them, and exit"
+        print_config.metavar = ""
         return parser
 
 
@@ -189,13 +196,16 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
     return content
 
 
+_METAVARS = {int: "N", float: "X", Path: "PATH"}
+
+
 class _Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
     """The description's own line breaks, and each option's default where it has one."""
 
     def _get_help_string(self, action: Any) -> str:
         text = action.help or ""
-        unset = action.default in (None, False, "", (), [], SUPPRESS) or action.required
-        if unset or not action.option_strings:
+        unset = action.default in (None, "", [], SUPPRESS) or action.default is False
+        if unset or action.required or not action.option_strings:
             return str(text)
         default = " ".join(map(str, action.default)) if isinstance(action.default, list) else action.default
         return f"{text} (default: {default})"
@@ -204,7 +214,11 @@ class _Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
 def _add(section: Any, name: str, shape: Shape, default: Any, spec: Option) -> None:
     """Add one option to a parser's group."""
     flags = [name] if spec.positional else [f"--{other}" for other in (name, *spec.aliases)]
-    keywords: dict[str, Any] = {"help": SUPPRESS if spec.hidden else spec.help}
+    text = spec.help
+    if spec.environment:
+        text += f"; {spec.environment} in the environment does the same"
+        default = os.environ.get(spec.environment) or default
+    keywords: dict[str, Any] = {"help": SUPPRESS if spec.hidden else text}
     if default is not MISSING:
         keywords["default"] = plain(default)
     elif not spec.positional:
@@ -213,8 +227,9 @@ def _add(section: Any, name: str, shape: Shape, default: Any, spec: Option) -> N
         section.add_argument(*flags, action=ActionYesNo(yes_prefix="", no_prefix="no_"), **keywords)
         return
     choices = [*BOOLEANS] if shape.kind is bool else choices_of(shape.kind)
-    if spec.metavar or choices:
-        keywords["metavar"] = spec.metavar or f"{{{','.join(choices)}}}"
+    metavar = spec.metavar or (f"{{{','.join(choices)}}}" if choices else _METAVARS.get(shape.kind))
+    if spec.metavar or (metavar and not spec.positional):
+        keywords["metavar"] = metavar
     inner = shape.depth - spec.repeated
     if spec.repeated:
         keywords["action"] = "append"

@@ -1,21 +1,54 @@
 """AlpacaEval: its prompts, the reference outputs, and outputs of models to compare with."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ama.checkpoint.whole_file import write_whole
+from ama.console.table import print_table
 from ama.data.hub_files import HubRepo
-from ama.data.lmflow import parse_json, read_utf8
+from ama.data.lmflow import lmflow_text, parse_json, read_utf8
+from ama.data.prepared import prepared_folder, sha256_of, stands
 from ama.errors import UserError
+from ama.settings.data import AlpacaEvalSettings
 
 REPO = "tatsu-lab/alpaca_eval"
 REMEDY = "without internet set ALPACA_EVAL_SOURCE=DIR, a local copy"
 KIND = "instruction_to_outputs"
 REFERENCE = "reference"
+FILE = "alpaca_eval.json"
 # On the hub: the prompts with outputs of text_davinci_003, and the outputs that AlpacaEval 2 compares with.
 HUB_PROMPTS = "alpaca_eval.json"
 HUB_OUTPUTS: Mapping[str, str] = {"gpt4_1106_preview": "alpaca_eval_gpt4_baseline.json"}
 LOCAL_PROMPTS = ("alpaca_eval.jsonl", "alpaca_eval.json")
+
+
+def prepare_alpaca_eval(settings: AlpacaEvalSettings) -> None:
+    """Write the prompts with the outputs of all models, unless they are there already, and print the counts.
+
+    Raises:
+        UserError: files that are missing or can't be read, or a target that may not be replaced.
+    """
+    if settings.source is not None and not settings.source.is_dir():
+        raise UserError(f"no such folder: {settings.source}; {REMEDY}")
+    files = find_on_hub(settings.revision) if settings.source is None else find_local(settings.source)
+    origin = {"read": {name: sha256_of(path) for name, path in files.items()}}
+    if stands(settings.out, origin):
+        sys.stderr.write(f"{settings.out} is there already, made of the same files\n")
+        return
+    source = f"{REPO} at {settings.revision}" if settings.source is None else str(settings.source)
+    facts: dict[str, Any] = {"source": source}
+    inputs = [] if settings.source is None else [settings.source]
+    with prepared_folder(settings.out, inputs, origin, facts, overwrite=settings.overwrite) as staging:
+        instances = join_outputs(files)
+        write_whole(staging / FILE, lmflow_text(KIND, instances))
+        facts["prompts"] = len(instances)
+        facts["empty_outputs"] = {
+            name: sum(not instance["outputs"][name].strip() for instance in instances) for name in files
+        }
+    rows = [(name, path.name, len(instances), facts["empty_outputs"][name]) for name, path in files.items()]
+    print_table(f"written to {settings.out / FILE}", ("outputs of", "file", "prompts", "empty"), rows)
 
 
 def find_on_hub(revision: str) -> dict[str, Path]:

@@ -13,11 +13,7 @@ from ama.data.lmflow import parse_json
 from ama.data.pairs import Pair
 from ama.errors import UserError
 
-REPO = "Anthropic/hh-rlhf"
-REVISION = "09be8c5bbc57cb3887f3a9732ad6aa7ec602a1fa"
 SPLITS = ("train", "test")
-HELPFUL = ("helpful-base", "helpful-online", "helpful-rejection-sampled")
-SUBSETS = (*HELPFUL, "harmless-base")
 
 _MARK = re.compile(r"\n\n(Human|Assistant):")
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -1,15 +1,23 @@
 """A folder shaped like repositories of the hub, from which lm-eval and OpenCompass read offline."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from ama.checkpoint.whole_file import write_whole
-from ama.data.eval_sets import DROP, SQUAD, EvalSet, drop_simple_row, stock_row
-from ama.data.eval_source import Found, Splits, read_rows
+from ama.console.progress import track_bytes
+from ama.console.table import print_table
+from ama.data.eval_sets import DROP, EVAL_SETS, SQUAD, EvalSet, drop_simple_row, stock_row
+from ama.data.eval_source import REMEDY, Found, Splits, find_local, find_on_hub, read_rows
+from ama.data.prepared import prepared_folder, sha256_of, stands
 from ama.errors import UserError
+from ama.settings.data import EvalFolderSettings
 
 # Under the folder that COMPASS_DATA_CACHE names.
 DROP_SIMPLE = "data/drop_simple_eval/dev.jsonl"
@@ -33,6 +41,51 @@ class SplitRows(NamedTuple):
     split: str
     rows: int
     note: str = ""
+
+
+def build_eval_folder(settings: EvalFolderSettings) -> None:
+    """Write the folder of all sets that the source has, unless it is there already, and print the counts.
+
+    Raises:
+        UserError: no set is found, or as `write_eval_folder`, or a target that may not be replaced.
+    """
+    if settings.source is not None and not settings.source.is_dir():
+        raise UserError(f"no such folder: {settings.source}; {REMEDY}")
+    found = [
+        (
+            eval_set,
+            find_on_hub(eval_set, settings.revision)
+            if settings.source is None
+            else find_local(settings.source, eval_set),
+        )
+        for eval_set in EVAL_SETS
+    ]
+    sets = [(eval_set, splits) for eval_set, splits in found if splits]
+    missing = [f"{eval_set.local} ({eval_set.task})" for eval_set, splits in found if not splits]
+    if not sets:
+        raise UserError(f"{settings.source} has none of the sets: it needs {', '.join(missing)}")
+    files = [file for _, splits in sets for group in splits.values() for file in group]
+    origin = {
+        "settings": {"few_shot_rows": settings.few_shot_rows},
+        "read": {file.name: sha256_of(file.path) for file in files},
+        "metric": sha256(squad_metric().encode()).hexdigest(),
+    }
+    if stands(settings.out, origin):
+        sys.stderr.write(f"{settings.out} is there already, made of the same files\n")
+        return
+    source = f"the hub, revision {settings.revision}" if settings.source is None else str(settings.source)
+    facts: dict[str, Any] = {"source": source, "missing": missing}
+    inputs = [] if settings.source is None else [settings.source]
+    with (
+        prepared_folder(settings.out, inputs, origin, facts, overwrite=settings.overwrite) as staging,
+        track_bytes("building", sum(file.path.stat().st_size for file in files)) as advance,
+    ):
+        written = write_eval_folder(staging, sets, settings.few_shot_rows, advance)
+        facts["rows"] = [entry._asdict() for entry in written]
+    columns = ("repository", "configuration", "split", "rows", "note")
+    print_table(f"written to {settings.out}", columns, written)
+    if missing:
+        sys.stdout.write(f"not in {source}: {', '.join(missing)}\n")
 
 
 def write_eval_folder(
@@ -126,8 +179,6 @@ def _config(eval_set: EvalSet, splits: Sequence[str]) -> dict[str, Any]:
 
 
 def _card(repo: str, configs: Sequence[Mapping[str, Any]]) -> str:
-    import yaml
-
     front = yaml.safe_dump({"configs": list(configs)}, sort_keys=False)
     return (
         f"---\n{front}---\n\nRows of {repo} for lm-eval, made by `python -m ama.build_eval_data`.\n"

@@ -14,8 +14,7 @@ from ama.checkpoint.staging import real_path
 from ama.checkpoint.whole_file import write_whole
 from ama.console import track_bytes
 from ama.data.anthropic import Dropped, convert, read_comparisons
-
-CHARACTERS_PER_TOKEN = 4
+from ama.settings.data import CHARACTERS_PER_TOKEN
 
 CountTokens = Callable[[list[str]], list[int]]
 

@@ -2,47 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from hashlib import sha256
 
 from ama.data.anthropic import SPLITS
 from ama.data.dialogue import ASSISTANT
 from ama.data.hh_part import Part, Row
-from ama.errors import UserError
-
-
-class Leak(StrEnum):
-    """What a test dialogue may not share with any training dialogue."""
-
-    PROMPT = "prompt"
-    OPENING = "opening"
-
-
-@dataclass(frozen=True)
-class SplitSettings:
-    """How the rows are shared out.
-
-    Attributes:
-        train_share: share of the openings that train, in (0, 1), of a subset of which one file is missing;
-            None leaves such a subset whole.
-        held_out_share: share of the test openings that no reward model trains on, in [0, 1].
-        leak: a test row that shares this with a training row is dropped.
-        max_prompt_tokens: longest prompt to sample replies for.
-        seed: of both shares and of the order of prompts.
-    """
-
-    train_share: float | None
-    held_out_share: float
-    leak: Leak
-    max_prompt_tokens: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        """Raise UserError for a value out of its range."""
-        if self.train_share is not None and not 0 < self.train_share < 1:
-            raise UserError(f"--train_share {self.train_share}: give a share between 0 and 1")
-        if not 0 <= self.held_out_share <= 1:
-            raise UserError(f"--held_out_share {self.held_out_share}: give a share from 0 to 1")
+from ama.settings.data import HHSplitSettings, Leak
 
 
 @dataclass(frozen=True)
@@ -90,7 +55,7 @@ class SplitRows:
         return texts[:middle], texts[middle:]
 
 
-def split_rows(parts: Mapping[tuple[str, str], Part], settings: SplitSettings) -> SplitRows:
+def split_rows(parts: Mapping[tuple[str, str], Part], settings: HHSplitSettings) -> SplitRows:
     """Share out the rows.
 
     A share is drawn by the SHA-256 of seed and opening, the human's first turn: dialogues that begin alike
@@ -117,7 +82,7 @@ def split_rows(parts: Mapping[tuple[str, str], Part], settings: SplitSettings) -
 
 
 def _train_and_test(
-    parts: Mapping[tuple[str, str], Part], settings: SplitSettings
+    parts: Mapping[tuple[str, str], Part], settings: HHSplitSettings
 ) -> tuple[list[Row], list[Row], list[str]]:
     rows: dict[str, list[Row]] = {split: [] for split in SPLITS}
     notes = []

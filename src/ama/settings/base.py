@@ -26,6 +26,7 @@ class Option:
         positional: an argument without a name.
         repeated: the option may be given several times, and the values are collected.
         hidden: accepted, and not shown in --help.
+        environment: variable of the environment that gives the default where it is set.
     """
 
     help: str = ""
@@ -38,6 +39,7 @@ class Option:
     positional: bool = False
     repeated: bool = False
     hidden: bool = False
+    environment: str | None = None
 
 
 def option(default: Any = MISSING, help: str = "", **rest: Any) -> Any:
