@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ama.averaging.live import InMemoryAverage
-from ama.averaging.schedules.learned_ratios import Approach
+from ama.averaging.schedules.normalization import Approach
 from ama.averaging.schedules.schedule import Schedule, Scope
 from ama.console import Parser
 from ama.data.labelled_blocks import LossOn, label_blocks

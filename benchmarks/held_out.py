@@ -15,7 +15,7 @@ from rich.table import Table
 from torch import Tensor
 
 from ama.averaging.live import InMemoryAverage
-from ama.averaging.schedules.artifact import read_mask
+from ama.averaging.schedules.mask_alphas import read_mask
 from ama.averaging.schedules.schedule import Schedule, Scope
 from ama.data.labelled_blocks import IGNORED, LossOn, label_blocks
 from ama.data.samples import read_samples

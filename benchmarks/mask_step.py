@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from ama.averaging.live import live_sites
-from ama.averaging.schedules.learned_ratios import Approach
+from ama.averaging.schedules.normalization import Approach
 from ama.averaging.schedules.schedule import Scope
 from ama.data import pack, read_texts
 from ama.models import load_tokenizer, quiet

@@ -5,8 +5,8 @@ from argparse import Namespace
 from ama.averaging.command import Wanted, add_inputs, add_merge_options, merge_command
 from ama.averaging.schedules.grammar import SiteCheck, is_mask, learned_schedule
 from ama.averaging.schedules.schedule import Schedule, Scope
-from ama.averaging.schedules.schedule_file import read_schedule
 from ama.averaging.schedules.split_tag import check_tag, parse_ratio, split_tag_in
+from ama.averaging.schedules.yaml_file import read_schedule
 from ama.console import Parser, run
 from ama.errors import UserError
 

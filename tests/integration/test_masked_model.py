@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, PreTrainedModel, TrainingArguments
 
-from ama.averaging.schedules.artifact import read_mask, write_mask
-from ama.averaging.schedules.learned_ratios import Approach
+from ama.averaging.schedules.mask_alphas import read_mask, write_mask
+from ama.averaging.schedules.normalization import Approach
 from ama.averaging.schedules.schedule import Scope
 from ama.ratios.module import LearnedRatios
 from ama.ratios.optimize import learned_mask

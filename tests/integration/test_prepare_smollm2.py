@@ -11,7 +11,7 @@ from support.call import call, complaint
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ama import merge_masks
-from ama.averaging.schedules.artifact import write_mask
+from ama.averaging.schedules.mask_alphas import write_mask
 from ama.averaging.schedules.schedule import Scope
 from ama.prepare_smollm2 import main
 from ama.ratios.model import mask_model

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ama.averaging.schedules.schedule import Scope
-from ama.averaging.schedules.schedule_file import read_schedule
+from ama.averaging.schedules.yaml_file import read_schedule
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "ama"

@@ -20,7 +20,7 @@ from support.masking import (
 )
 
 from ama.averaging.live import InMemoryAverage
-from ama.averaging.schedules.artifact import read_mask
+from ama.averaging.schedules.mask_alphas import read_mask
 from ama.averaging.schedules.schedule import Scope
 from ama.data.labelled_blocks import LossOn, label_blocks
 from ama.data.samples import read_samples

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ama.averaging.schedules.schedule import Schedule, Scope
-from ama.averaging.schedules.schedule_file import read_schedule
+from ama.averaging.schedules.yaml_file import read_schedule
 from ama.errors import UserError
 
 TAG = "split|10#20|0.4|0.3|0.2"

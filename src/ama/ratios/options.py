@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ama.averaging.schedules.learned_ratios import Approach
+from ama.averaging.schedules.normalization import Approach
 from ama.averaging.schedules.schedule import Scope
 from ama.console import Parser, positive_int
 from ama.data.labelled_blocks import LossOn

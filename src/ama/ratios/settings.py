@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ama.averaging.schedules.learned_ratios import Approach
+from ama.averaging.schedules.normalization import Approach
 from ama.averaging.schedules.schedule import Scope
 from ama.data.labelled_blocks import LossOn
 from ama.errors import UserError

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ama.averaging.schedules.schedule import Schedule, Scope
-from ama.averaging.schedules.schedule_file import read_schedule
 from ama.averaging.schedules.split_tag import parse_ratio
+from ama.averaging.schedules.yaml_file import read_schedule
 from ama.averaging.sites import Site
 from ama.errors import UserError
 
@@ -33,7 +33,7 @@ def learned_schedule(text: str, mean: float | None, *, extrapolate: bool) -> tup
     Raises:
         UserError: missing, unsafe or malformed file, or a ratio above 1.
     """
-    from ama.averaging.schedules.artifact import read_mask
+    from ama.averaging.schedules.mask_alphas import read_mask
 
     mask = read_mask(Path(text).expanduser())
     return mask.schedule(mean, extrapolate=extrapolate), mask.check

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from ama.averaging.schedules.learned_ratios import Approach, normalized_ratios, shifted_ratios
+from ama.averaging.schedules.normalization import Approach, normalized_ratios, shifted_ratios
 from ama.averaging.schedules.schedule import Schedule, Scope
 from ama.averaging.sites import Site
 from ama.checkpoint.names import layer_of, stored_patterns

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ama.averaging.schedules.learned_mask import LearnedMask
-from ama.averaging.schedules.learned_ratios import Approach
+from ama.averaging.schedules.learned import LearnedMask
+from ama.averaging.schedules.normalization import Approach
 from ama.averaging.schedules.schedule import Scope
 from ama.checkpoint.names import layer_of
 from ama.checkpoint.whole_file import write_whole
