@@ -11,11 +11,11 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, TrainingArgument
 
 from ama.averaging.schedules.mask_alphas import read_mask, write_mask
 from ama.averaging.schedules.normalization import Approach
-from ama.averaging.schedules.schedule import Scope
 from ama.ratios.module import LearnedRatios
 from ama.ratios.optimize import learned_mask
 from ama.ratios.penalty import Penalty, penalty_weights
 from ama.ratios.trainer import MaskTrainer
+from ama.settings.merging import Scope
 
 LEVELS = [
     *((level, Approach.NORMALIZED) for level in ("block3", "block2", "layerwise", "linearwise", "lblock3")),

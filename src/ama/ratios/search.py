@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, distributed
 from transformers import PreTrainedModel
 
-from ama.averaging.live import InMemoryAverage
+from ama.averaging.in_memory import InMemoryAverage
+from ama.averaging.live import plan_live
 from ama.ratios.blocks import MaskBlocks
 from ama.ratios.module import LearnedRatios
 from ama.ratios.objective import whole_penalty
@@ -29,6 +30,7 @@ _SETTLED = {"tolx", "tolfun", "tolfunhist", "tolflatfitness", "tolstagnation"}
 class _Problem:
     """One search: raw scalars in, the value of the averaged model out."""
 
+    pair: tuple[PreTrainedModel, PreTrainedModel]
     average: InMemoryAverage
     ratios: LearnedRatios
     blocks: MaskBlocks
@@ -51,7 +53,7 @@ class _Problem:
         if key not in self.known:
             ratios = self.ratios_of(key)
             schedule = self.blocks.schedule(ratios.tolist(), self.settings.init_val, extrapolate=True)
-            model = self.average.mix(schedule)
+            model = self.average.mix(plan_live(*self.pair, schedule))
             layers = model.config.num_hidden_layers
             value = self.measure(model) + whole_penalty(ratios, self.blocks, layers, self.settings)
             self.note(len(self.known), [*key, value])
@@ -94,7 +96,8 @@ def search(
     average = InMemoryAverage(before, after)
     blocks, ratios = start_ratios(after, settings)
     known = {tuple(raw): value for *raw, value in journal.read().values()}
-    problem = _Problem(average, ratios, blocks, settings, measure, known, journal.writer(), on_evaluation)
+    pair, note = (before, after), journal.writer()
+    problem = _Problem(pair, average, ratios, blocks, settings, measure, known, note, on_evaluation)
     start = ratios.raw.detach().tolist()
     path = [problem.ratios_of(start).tolist()]
     verdict, best = ["one block: its ratio is the mean"], start
