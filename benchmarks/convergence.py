@@ -14,9 +14,10 @@ from rich.table import Table
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ama.averaging.live import InMemoryAverage
-from ama.averaging.schedules.learned_ratios import Approach
-from ama.averaging.schedules.schedule import Schedule, Scope
+from ama.averaging.in_memory import InMemoryAverage
+from ama.averaging.live import plan_live
+from ama.averaging.schedules.normalization import Approach
+from ama.averaging.schedules.schedule import Schedule
 from ama.console import Parser
 from ama.data.labelled_blocks import LossOn, label_blocks
 from ama.data.samples import Sample
@@ -26,6 +27,7 @@ from ama.ratios.optimize import optimize, start_ratios
 from ama.ratios.options import add_options, mask_settings, training_arguments
 from ama.ratios.retain import draw_unconditional
 from ama.sandbox.pair import PairSettings, build_pair
+from ama.settings.merging import Scope
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "masks" / "small_model.args"
 MEAN, STEP, BLOCKS = 0.2, 0.05, 3
@@ -92,7 +94,8 @@ def compare(folder: Path, seed: int, settings: PairSettings, losses: list[LossOn
 
             def value(ratios: tuple[float, ...]) -> float:
                 schedule: Schedule = blocks.schedule(ratios, MEAN, extrapolate=True)  # noqa: B023
-                return whole_loss(average.mix(schedule), data, retain, ROWS)  # noqa: B023
+                model = average.mix(plan_live(before, after, schedule))
+                return whole_loss(model, data, retain, ROWS)  # noqa: B023
 
             equal = value((MEAN,) * BLOCKS)
             best, point = min((value(point), point) for point in grid())

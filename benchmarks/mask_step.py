@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from ama.averaging.live import live_sites
-from ama.averaging.schedules.learned_ratios import Approach
-from ama.averaging.schedules.schedule import Scope
+from ama.averaging.schedules.normalization import Approach
 from ama.data import pack, read_texts
 from ama.models import load_tokenizer, quiet
 from ama.ratios.blocks import mask_blocks
 from ama.ratios.model import MaskedLinear, mask_model
 from ama.ratios.module import LearnedRatios
 from ama.ratios.objective import summed_loss
+from ama.settings.merging import Scope
 
 MEAN = 0.2
 

@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _check_output(options: Namespace) -> None:
-    from ama.averaging.schedules.artifact import BIN_NAME
+    from ama.averaging.schedules.mask_alphas import BIN_NAME
 
     result = options.output_dir / BIN_NAME
     if result.exists() and not options.overwrite:

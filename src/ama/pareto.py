@@ -39,7 +39,6 @@ Example: python -m ama.pareto --before models/sft --after models/rlhf --out outp
 def main() -> int:
     """Measure the points that have no row yet, then write the report."""
     options = _options()
-    from ama.averaging.schedules.schedule import Scope
     from ama.evaluation.points import points_of, read_curves
     from ama.evaluation.recording import ScoreBook
     from ama.evaluation.sweep import lacking, measure_points, sole_sweep
@@ -47,6 +46,7 @@ def main() -> int:
     from ama.evaluation.sweep_record import SCORES_NAME
     from ama.processes import as_if_alone, gather_once, launched
     from ama.sandbox.gold_measure import add_gold, gold_measure
+    from ama.settings.merging import Scope
 
     curves = read_curves(options.curve or [])
     rank, size = launched()
@@ -87,9 +87,9 @@ def _finish(
 
 
 def _options() -> Namespace:
-    from ama.averaging.schedules.schedule import Scope
     from ama.evaluation.options import DTYPES
     from ama.report.front.options import add_most_loss
+    from ama.settings.merging import Scope
 
     parser = Parser("pareto", _DESCRIPTION)
     add = parser.add_argument

@@ -660,7 +660,7 @@ def test_a_target_that_appears_during_the_merge_is_kept(
     def track(*_: Any, **__: Any) -> Iterator[Callable[[int], None]]:
         yield lambda _: mine.mkdir(parents=True, exist_ok=True)
 
-    monkeypatch.setattr("ama.averaging.command.track_bytes", track)
+    monkeypatch.setattr("ama.averaging.average.track_bytes", track)
     files = {**scene.files(), "out": None, "out/mine": None}
     check_refusal(scene, files, *here(scene, capfd), "^output out exists already")
 

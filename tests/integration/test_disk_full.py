@@ -10,7 +10,7 @@ from support import warm
 from support.command import refusal
 from support.tiny import make_pair, make_tokenizer
 
-from ama.averaging import write as average
+from ama.averaging import stream
 
 # In a mount namespace of its own, which ends with the shell: mount a disk, merge to it, list what lies there.
 ON_A_DISK = """
@@ -115,8 +115,8 @@ def test_an_old_result_outlives_a_full_disk(merge: Merge) -> None:
 
 def test_the_free_space_is_looked_up_beforehand(merge: Merge, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = SimpleNamespace(free=100_000)
-    monkeypatch.setattr(average, "shutil", SimpleNamespace(disk_usage={merge.out.parent: usage}.__getitem__))
-    monkeypatch.setattr(average, "write_shards", lambda *_, **__: pytest.fail("something was written"))
+    monkeypatch.setattr(stream, "shutil", SimpleNamespace(disk_usage={merge.out.parent: usage}.__getitem__))
+    monkeypatch.setattr(stream, "_write_shards", lambda *_, **__: pytest.fail("something was written"))
     message = refusal(merge.before, merge.after, merge.out, "--alpha", "0.3")
     assert message == (
         f"the result needs 140.42 kB, {merge.out.parent} has 100.00 kB free: "

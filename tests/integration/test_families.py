@@ -28,12 +28,13 @@ from transformers import (
 from transformers.pytorch_utils import Conv1D
 
 from ama.averaging.plan import plan_merge
-from ama.averaging.schedules.schedule import Schedule, Scope
+from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.sites import Part, find_sites
-from ama.averaging.write import WriteOptions, write_average
+from ama.averaging.stream import write_average
 from ama.checkpoint.folder import read_checkpoint
 from ama.checkpoint.resolve import open_pair
 from ama.processes import MpiRanks
+from ama.settings.merging import MergeSettings, Scope
 
 SIZES = {"vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 4}
 SIZES |= {"num_attention_heads": 2, "max_position_embeddings": 32}
@@ -204,7 +205,7 @@ def test_merged_logits_are_those_of_a_merge_in_memory(pair: Pair, how: str, tmp_
     schedule = SCHEDULES[how]
     out = tmp_path / "merged"
     plan = plan_merge(*open_pair(*map(str, pair.folders), (None, None)), schedule)
-    write_average(plan, out, WriteOptions(10**9, 2), MpiRanks(), lambda _: None)
+    write_average(plan, out, MergeSettings(threads=2), MpiRanks())
 
     expected = AutoModelForCausalLM.from_config(pair.live[0].config).eval()
     with torch.no_grad():
@@ -235,7 +236,7 @@ def test_names_without_the_base_models_word_are_understood(
     for number in range(2):
         out = tmp_path / f"out{number}"
         plan = plan_merge(*open_pair(*map(str, pair.folders), (None, None)), SCHEDULES["parts"])
-        write_average(plan, out, WriteOptions(10**9, 1), MpiRanks(), lambda _: None)
+        write_average(plan, out, MergeSettings(threads=1), MpiRanks())
         results.append((out / "model.safetensors").read_bytes())
         path = pair.folders[side] / "model.safetensors"
         stored = {name.removeprefix(prefix): tensor for name, tensor in load_file(path).items()}

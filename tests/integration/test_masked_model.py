@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, PreTrainedModel, TrainingArguments
 
-from ama.averaging.schedules.artifact import read_mask, write_mask
-from ama.averaging.schedules.learned_ratios import Approach
-from ama.averaging.schedules.schedule import Scope
+from ama.averaging.schedules.mask_alphas import read_mask, write_mask
+from ama.averaging.schedules.normalization import Approach
 from ama.ratios.module import LearnedRatios
 from ama.ratios.optimize import learned_mask
 from ama.ratios.penalty import Penalty, penalty_weights
 from ama.ratios.trainer import MaskTrainer
+from ama.settings.merging import Scope
 
 LEVELS = [
     *((level, Approach.NORMALIZED) for level in ("block3", "block2", "layerwise", "linearwise", "lblock3")),

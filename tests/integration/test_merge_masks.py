@@ -13,8 +13,8 @@ import torch
 from support.masking import LAYERS, MODULES, RAW, merge, released_mask, save_scene
 
 from ama import interpolate
-from ama.averaging.schedules.artifact import read_mask
-from ama.averaging.schedules.learned_ratios import normalized_ratios
+from ama.averaging.schedules.mask_alphas import read_mask
+from ama.averaging.schedules.normalization import normalized_ratios
 from ama.errors import UserError
 
 
@@ -75,7 +75,7 @@ def test_released_linearwise(scene: Path, tmp_path: Path) -> None:
 def test_our_layout_is_the_released_one(tmp_path: Path) -> None:
     from support.masking import masked
 
-    from ama.averaging.schedules.artifact import write_mask
+    from ama.averaging.schedules.mask_alphas import write_mask
     from ama.ratios.optimize import learned_mask
 
     _, ratios, blocks = masked("llama", "lblock3")

@@ -5,8 +5,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -17,7 +15,7 @@ from support.tiny import make_pair
 from ama.averaging.layout import lay_out
 from ama.averaging.plan import plan_merge
 from ama.averaging.schedules.schedule import Schedule
-from ama.averaging.write import _share
+from ama.averaging.stream import shards_of_rank
 from ama.checkpoint.resolve import open_pair
 
 pytestmark = pytest.mark.slow
@@ -59,10 +57,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def tensors_of_rank(rank: int, pair: tuple[Path, Path]) -> list[str]:
     plan = plan_merge(*open_pair(str(pair[0]), str(pair[1]), (None, None)), Schedule(0.3))
-    ranks: Any = SimpleNamespace(rank=rank, size=2)
     return [
         tensor.site.name
-        for shard in _share(lay_out(plan.tensors, SHARD_BYTES), ranks)
+        for shard in shards_of_rank(lay_out(plan.tensors, SHARD_BYTES), rank, 2)
         for tensor in shard.tensors
     ]
 

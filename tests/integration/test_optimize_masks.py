@@ -15,7 +15,7 @@ from support import warm
 from support.masking import VOCABULARY, merge, optimize, optimize_arguments, save_scene
 from transformers import AutoModelForCausalLM
 
-from ama.averaging.schedules.artifact import read_mask
+from ama.averaging.schedules.mask_alphas import read_mask
 from ama.errors import UserError
 
 

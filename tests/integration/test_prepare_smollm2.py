@@ -11,12 +11,12 @@ from support.call import call, complaint
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ama import merge_masks
-from ama.averaging.schedules.artifact import write_mask
-from ama.averaging.schedules.schedule import Scope
+from ama.averaging.schedules.mask_alphas import write_mask
 from ama.prepare_smollm2 import main
 from ama.ratios.model import mask_model
 from ama.ratios.optimize import learned_mask, start_ratios
 from ama.ratios.settings import MaskSettings
+from ama.settings.merging import Scope
 
 ODD_TEXT = "naïve ½ ﬁ 日本語 👩‍👩‍👧\u200b\u00a0\r\n\tdef f(x):\n    return x  # 1234\n مرحبا"
 CHAT = [{"role": "user", "content": "What is the capital of France?"}]

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ama.averaging.schedules.schedule import Scope
-from ama.averaging.schedules.schedule_file import read_schedule
+from ama.averaging.schedules.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "ama"
@@ -120,7 +119,7 @@ def test_script_is_strict_and_executable(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SCHEDULES, ids=_name)
 def test_schedule_file_is_read(path: Path) -> None:
-    schedule = read_schedule(None, str(path), "merged", Scope.ALL)
+    schedule = read_yaml(path)
     for model, layers in {"openllama_3b": 26, "llama_7b": 32}.items():
         if path.name.startswith(model):
             schedule.check_depth(layers)

@@ -4,8 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-from ama import optimize_masks
 from ama.training.processes import forget_trainer
+
+from ama import optimize_masks
 from support.call import call
 
 if __name__ == "__main__":

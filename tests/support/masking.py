@@ -26,12 +26,12 @@ from transformers import (
 
 from ama import merge_masks, optimize_masks
 from ama.averaging.live import live_sites
-from ama.averaging.schedules.learned_ratios import Approach
-from ama.averaging.schedules.schedule import Scope
+from ama.averaging.schedules.normalization import Approach
 from ama.models import quiet
 from ama.ratios.blocks import MaskBlocks, mask_blocks
 from ama.ratios.model import mask_model
 from ama.ratios.module import LearnedRatios
+from ama.settings.merging import Scope
 from support.tiny import scatter
 
 VOCABULARY = 40

@@ -2,8 +2,7 @@
 
 import sys
 
-import ama.averaging.write
-import ama.checkpoint.resolve  # noqa: F401
+import ama.averaging.average  # noqa: F401
 from ama.console import run
 from ama.interpolate import main
 

@@ -51,4 +51,4 @@ def run_stages(world: Path, out: Path, *more: str) -> None:
 if __name__ == "__main__":
     for _out in map(Path, sys.argv[2].split(",")):
         run_stages(Path(sys.argv[1]), _out, *(word.format(out=_out.name) for word in sys.argv[3:]))
-        forget_trainer()
+        free_trainer()

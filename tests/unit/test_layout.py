@@ -3,11 +3,12 @@ import json
 import pytest
 import torch
 
-from ama.averaging.layout import index_json, lay_out, parse_size, size_text
+from ama.averaging.layout import index_json, lay_out, size_text
 from ama.averaging.plan import PlannedTensor
 from ama.averaging.sites import Part, Site
 from ama.checkpoint.tensors import StoredTensor, WeightFile
 from ama.errors import UserError
+from ama.settings.merging import parse_size
 
 
 def tensor(name: str, nbytes: int) -> PlannedTensor:

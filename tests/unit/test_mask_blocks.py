@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from ama.averaging.schedules.schedule import Scope
 from ama.averaging.sites import Site, find_sites
 from ama.errors import UserError
 from ama.ratios.blocks import block_pivots, mask_blocks
 from ama.ratios.penalty import Penalty, penalty_weights
+from ama.settings.merging import Scope
 
 
 def _sites(layers: int, *, tied: bool = False) -> dict[str, Site]:

@@ -1,8 +1,9 @@
 import pytest
 
-from ama.averaging.schedules.schedule import ONLY_BEFORE, Schedule, Scope
+from ama.averaging.schedules.schedule import ONLY_BEFORE, Schedule
 from ama.averaging.sites import Part, Site
 from ama.errors import UserError
+from ama.settings.merging import Scope
 
 EMBEDDING = Site("model.embed_tokens.weight", Part.EMBEDDING, None, linear=False)
 TIED = Site("model.embed_tokens.weight", Part.EMBEDDING, None, linear=True, tied=True)

@@ -1,10 +1,9 @@
 """Whether two checkpoints are of one architecture, and what happens where their vocabularies differ."""
 
-from enum import StrEnum
-
 from ama.checkpoint.folder import Checkpoint
 from ama.checkpoint.names import is_token_table
 from ama.errors import UserError
+from ama.settings.merging import VocabularyMismatch
 
 _SAME_KEYS = (
     "model_type",
@@ -28,13 +27,6 @@ _NOTED_KEYS = (
     "sliding_window",
     "num_experts_per_tok",
 )
-
-
-class VocabularyMismatch(StrEnum):
-    """What to do where one model has more token rows than the other."""
-
-    ERROR = "error"
-    KEEP_EXTRA = "keep_extra"
 
 
 def check_configs(before: Checkpoint, after: Checkpoint) -> None:

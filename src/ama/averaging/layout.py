@@ -1,24 +1,13 @@
 """How the result's tensors are laid out over safetensors files, and the index that lists them."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ama.averaging.plan import PlannedTensor
-from ama.errors import UserError
+from rich.filesize import decimal
 
-_UNITS = {
-    "B": 1,
-    "KB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-    "TB": 10**12,
-    "KIB": 2**10,
-    "MIB": 2**20,
-    "GIB": 2**30,
-    "TIB": 2**40,
-}
+from ama.averaging.plan import PlannedTensor
+
 INDEX_NAME = "model.safetensors.index.json"
 
 
@@ -40,23 +29,8 @@ class Shard:
         return sum(tensor.nbytes for tensor in self.tensors)
 
 
-def parse_size(text: str) -> int:
-    """Read a size such as `5GB`, `500MB` or `2GiB` as bytes.
-
-    Raises:
-        UserError: no positive number with a unit.
-    """
-    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?)\s*([KMGT]?I?B)", text.strip().upper())
-    size = int(float(match[1]) * _UNITS.get(match[2], 0)) if match else 0
-    if size <= 0:
-        raise UserError(f"--max_shard_size '{text}' is no size: write it as 5GB, 500MB or 2GiB")
-    return size
-
-
 def size_text(nbytes: int) -> str:
     """Write a number of bytes for people, such as `2.20 GB`."""
-    from rich.filesize import decimal
-
     return decimal(nbytes, precision=2)
 
 

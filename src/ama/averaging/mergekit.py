@@ -1,6 +1,6 @@
 """The same merge as a mergekit configuration, so that mergekit's users can redo it."""
 
-from typing import Any
+import yaml
 
 from ama.averaging.plan import MergePlan
 from ama.checkpoint.folder import Checkpoint
@@ -13,26 +13,21 @@ def mergekit_yaml(plan: MergePlan) -> str | None:
     mergekit has no counterpart of kept vocabulary rows, of a head untied on one side, of several dtypes.
     Its filters are substrings of tensor names and the first that matches decides, so longer names come first.
     """
-    import yaml
-
     dtypes = {tensor.dtype for tensor in plan.tensors}
     resized = any(tensor.before.shape != tensor.after.shape for tensor in plan.tensors)
     untied = any(len(set(model.tensors.values())) < len(model.tensors) for model in (plan.before, plan.after))
-    if len(dtypes) > 1 or resized or untied:
+    make = plan.method.recipe
+    if make is None or len(dtypes) > 1 or resized or untied:
         return None
     ratios = _ratios_by_filter(plan)
     before, after = _reference(plan.before), _reference(plan.after)
     if any(isinstance(tensor.after, LowRankTensor) for tensor in plan.tensors):
         after = f"{before}+{after}"
-    recipe = {
-        "merge_method": "linear",
-        "dtype": str(dtypes.pop()).removeprefix("torch."),
-        "models": [
-            {"model": before, "parameters": {"weight": _setting(ratios)}},
-            {"model": after, "parameters": {"weight": _setting({n: 1 - r for n, r in ratios.items()})}},
-        ],
-    }
-    return str(yaml.safe_dump(recipe, sort_keys=False, width=1000))
+    recipe = make(before, after, ratios)
+    method, dtype = recipe.pop("merge_method"), str(dtypes.pop()).removeprefix("torch.")
+    return str(
+        yaml.safe_dump({"merge_method": method, "dtype": dtype, **recipe}, sort_keys=False, width=1000)
+    )
 
 
 def _reference(model: Checkpoint) -> str:
@@ -53,10 +48,3 @@ def _ratios_by_filter(plan: MergePlan) -> dict[str, float]:
 
 def _layer_prefix(name: str, layer: int | None) -> str:
     return name if layer is None else f"{name.partition(f'.{layer}.')[0]}.{layer}."
-
-
-def _setting(weights: dict[str, float]) -> Any:
-    """Write weights as one number where they are equal, else as a list of conditions."""
-    if len(set(weights.values())) == 1:
-        return next(iter(weights.values()))
-    return [{"filter": name, "value": weight} for name, weight in weights.items()]

@@ -1,20 +1,14 @@
 """What a merge will do, tensor by tensor, decided and checked before a weight is read."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from ama.averaging.compatibility import (
-    VocabularyMismatch,
-    check_configs,
-    check_names,
-    config_notes,
-    merged_shape,
-)
-from ama.averaging.interpolate import mixed_dtype
+from ama.averaging.compatibility import check_configs, check_names, config_notes, merged_shape
+from ama.averaging.methods import MergeMethod, load_method
 from ama.averaging.schedules.schedule import ONLY_BEFORE, Schedule
 from ama.averaging.sites import Part, Site, find_sites
 from ama.checkpoint.folder import Checkpoint
@@ -22,6 +16,7 @@ from ama.checkpoint.names import is_token_table
 from ama.checkpoint.tensors import Source, row_length
 from ama.checkpoint.tied import untie
 from ama.errors import UserError
+from ama.settings.merging import VocabularyMismatch
 
 _FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
@@ -65,24 +60,21 @@ class PlannedTensor:
 
 
 @dataclass(frozen=True)
-class MergePlan:
-    """A checked merge.
+class Plan:
+    """What becomes of each tensor; all that an engine needs.
 
     Attributes:
-        before: the model before RLHF.
-        after: the model after RLHF.
-        schedule: the ratios.
+        schedule: the ratios, and how they are used.
         tensors: every tensor of the result, in before's order.
-        config: the result's config.json.
-        notes: what the user should know, a sentence each.
     """
 
-    before: Checkpoint
-    after: Checkpoint
     schedule: Schedule
     tensors: tuple[PlannedTensor, ...]
-    config: Mapping[str, Any]
-    notes: tuple[str, ...]
+
+    @property
+    def method(self) -> MergeMethod:
+        """How two tensors are mixed."""
+        return load_method(self.schedule.method)
 
     @property
     def nbytes(self) -> int:
@@ -111,6 +103,23 @@ class MergePlan:
         return f"block {self.schedule.block_of(first) + 1}: layers {first}-{last}"
 
 
+@dataclass(frozen=True)
+class MergePlan(Plan):
+    """A checked merge of two checkpoints.
+
+    Attributes:
+        before: the model before RLHF.
+        after: the model after RLHF.
+        config: the result's config.json.
+        notes: what the user should know, a sentence each.
+    """
+
+    before: Checkpoint
+    after: Checkpoint
+    config: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+
 def plan_merge(
     before: Checkpoint,
     after: Checkpoint,
@@ -128,16 +137,33 @@ def plan_merge(
         vocabulary: what to do where the numbers of token rows differ.
 
     Raises:
-        UserError: the models differ in architecture, tensors or vocabulary, or a dtype can't be mixed.
+        UserError: the models differ in architecture, tensors or vocabulary, a dtype can't be mixed, or the
+            schedule does not fit them.
     """
+    return plan_merges(before, after, [schedule], dtype, vocabulary)[0]
+
+
+def plan_merges(
+    before: Checkpoint,
+    after: Checkpoint,
+    schedules: Iterable[Schedule],
+    dtype: torch.dtype | None = None,
+    vocabulary: VocabularyMismatch = VocabularyMismatch.ERROR,
+) -> list[MergePlan]:
+    """Plan one merge per schedule; see `plan_merge`. The models are compared once."""
     check_configs(before, after)
-    schedule.check_depth(before.num_layers)
     before, after, notes = untie(before, after)
     check_names(before, after)
     sites = find_sites({name: tensor.shape for name, tensor in before.tensors.items()}, before.num_layers)
-    tensors = tuple(_plan_tensor(site, before, after, schedule, dtype, vocabulary) for site in sites.values())
-    notes += _notes(before, after, schedule, tensors)
-    return MergePlan(before, after, schedule, tensors, _merged_config(after, tensors), tuple(notes))
+    plans = []
+    for schedule in schedules:
+        schedule.check(list(sites.values()), before.num_layers)
+        tensors = tuple(
+            _plan_tensor(site, before, after, schedule, dtype, vocabulary) for site in sites.values()
+        )
+        told = (*notes, *_notes(before, after, schedule, tensors))
+        plans.append(MergePlan(schedule, tensors, before, after, _merged_config(after, tensors), told))
+    return plans
 
 
 def _plan_tensor(
@@ -159,9 +185,13 @@ def _plan_tensor(
                 f"tensor '{site.name}' of {model.label} is {name}, which can't be averaged: "
                 "give bfloat16, float16 or float32 weights"
             )
-    return PlannedTensor(
-        site, first, second, schedule.ratio_at(site), dtype or mixed_dtype(first.dtype, second.dtype), shape
-    )
+    wanted = dtype or mixed_dtype(first.dtype, second.dtype)
+    return PlannedTensor(site, first, second, schedule.ratio_at(site), wanted, shape)
+
+
+def mixed_dtype(before: torch.dtype, after: torch.dtype) -> torch.dtype:
+    """Return the narrowest dtype that holds both inputs exactly: the default dtype of the result."""
+    return torch.promote_types(before, after)
 
 
 def _merged_config(after: Checkpoint, tensors: tuple[PlannedTensor, ...]) -> dict[str, Any]:

@@ -24,4 +24,5 @@ def print_ratios(plan: MergePlan) -> None:
         table.add_section()
     console = Console(width=_WIDTH, highlight=False, soft_wrap=True)
     console.print(table)
-    console.print(f"{len(plan.tensors)} tensors, {size_text(plan.nbytes)}, mean ratio {plan.mean_ratio:.4f}")
+    size, method = size_text(plan.nbytes), plan.schedule.method
+    console.print(f"{len(plan.tensors)} tensors, {size}, method {method}, mean ratio {plan.mean_ratio:.4f}")

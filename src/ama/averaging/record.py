@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,32 +16,52 @@ from typing import Any
 import xxhash
 
 import ama
-from ama.averaging.merge import TensorHashes
 from ama.averaging.mergekit import mergekit_yaml
 from ama.averaging.plan import MergePlan
 from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.schedules.split_tag import format_split_tag
 from ama.checkpoint.folder import Checkpoint
 from ama.checkpoint.staging import RECORD_NAME
+from ama.settings.merging import Method
 
-_PLACE_IN_CLONE = "src/ama/averaging/"
+_PLACE_IN_CLONE = f"src/{__name__.rpartition('.')[0].replace('.', '/')}/"
 _LIBRARIES = ("torch", "safetensors", "xxhash")
 
 
-def write_record(plan: MergePlan, hashes: Mapping[str, TensorHashes], folder: Path) -> None:
-    """Write ama_merge.json, README.md and, where mergekit can express the merge, mergekit.yaml."""
+@dataclass(frozen=True)
+class TensorHashes:
+    """XXH3-128 of a tensor's bytes, in hexadecimal, in both inputs and in the result."""
+
+    before: str
+    after: str
+    merged: str
+
+
+def write_record(
+    plan: MergePlan, hashes: Mapping[str, TensorHashes], folder: Path, settings: Mapping[str, Any]
+) -> None:
+    """Write ama_merge.json, README.md and, where mergekit can express the merge, mergekit.yaml.
+
+    Args:
+        plan: the merge.
+        hashes: of each tensor by name.
+        folder: where the weights lie.
+        settings: how it was asked for, as JSON can hold it.
+    """
     record = {
         "ama": ama.__version__,
         "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(sys.orig_argv),
-        "formula": "ratio * before + (1 - ratio) * after",
+        "method": str(plan.schedule.method),
+        "formula": plan.method.formula,
         "schedule": schedule_record(plan.schedule),
         "mean_ratio": plan.mean_ratio,
         "before": _model_record(plan.before, plan, {name: h.before for name, h in hashes.items()}),
         "after": _model_record(plan.after, plan, {name: h.after for name, h in hashes.items()}),
         "merged": {"xxh3_128": digest(plan, {name: h.merged for name, h in hashes.items()})},
         "notes": list(plan.notes),
+        "settings": dict(settings),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
     }
     (folder / RECORD_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -51,19 +72,24 @@ def write_record(plan: MergePlan, hashes: Mapping[str, TensorHashes], folder: Pa
 
 
 def schedule_name(schedule: Schedule) -> str:
-    """Return a short name: the ratio, the split tag, or `per module` where no tag can express it."""
+    """Return a short name: the ratio, the split tag, or `per module` where no tag can express it.
+
+    A method other than the linear one stands in front, as in the grammar of schedules.
+    """
+    method = "" if schedule.method is Method.LINEAR else f"{schedule.method}:"
     if (
         schedule.modules
         or schedule.lm_head not in (None, 0.0)
         or not (schedule.pivots or schedule.is_uniform)
     ):
-        return "per module"
-    return format_split_tag(schedule) if schedule.pivots else repr(schedule.ratio)
+        return f"{method}per module"
+    return method + (format_split_tag(schedule) if schedule.pivots else repr(schedule.ratio))
 
 
 def schedule_record(schedule: Schedule) -> dict[str, Any]:
-    """Return a schedule as ama_merge.json holds it."""
-    return {
+    """Return a schedule as ama_merge.json holds it; score rows are known by it, too."""
+    method: dict[str, Any] = {"method": str(schedule.method)} if schedule.method is not Method.LINEAR else {}
+    return method | {
         "name": schedule_name(schedule),
         "ratio": schedule.ratio,
         "pivots": list(schedule.pivots),
@@ -111,7 +137,7 @@ def _model_card(plan: MergePlan) -> str:
         f"The weights of a model before RLHF (`{_public_name(plan.before)}`) averaged with those after it "
         f"(`{_public_name(plan.after)}`) to take back its alignment tax, as in "
         '["Mitigating the Alignment Tax of RLHF"](https://arxiv.org/abs/2309.06256):\n\n'
-        "    merged = ratio * before + (1 - ratio) * after\n\n"
+        f"    merged = {plan.method.formula}\n\n"
         f"Schedule `{schedule_name(plan.schedule)}`, mean ratio {plan.mean_ratio:.4f}.\n\n"
         f"| part | ratio |\n| --- | --- |\n{''.join(_ratio_rows(plan))}\n"
         f"Inputs, fingerprints, command and versions: `{RECORD_NAME}`.\n"

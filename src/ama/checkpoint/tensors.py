@@ -111,6 +111,32 @@ class StoredTensor:
 
 
 @dataclass(frozen=True)
+class LoadedTensor:
+    """A tensor in memory, on any device.
+
+    Attributes:
+        values: the tensor, contiguous.
+    """
+
+    values: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+        return tuple(self.values.shape)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Its dtype."""
+        return self.values.dtype
+
+    def read(self, start: int, stop: int, _: bytearray) -> Tensor:
+        """Return rows, which stay where they are; see `Source`."""
+        width = row_length(self.shape)
+        return self.values.view(-1)[start * width : stop * width]
+
+
+@dataclass(frozen=True)
 class LowRankTensor:
     """A matrix plus a LoRA update, W + scale * B A, computed in float32 as its rows are read.
 

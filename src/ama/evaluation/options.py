@@ -6,8 +6,8 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Literal
 
-from ama.averaging.schedules.schedule import Scope
 from ama.console import Parser, positive_int
+from ama.settings.merging import Scope
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 BatchSize = int | Literal["auto"]

@@ -6,21 +6,22 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ama.averaging.plan import MergePlan
-from ama.averaging.schedules.grammar import given_schedule, schedule_at
-from ama.averaging.schedules.schedule import Scope
+from ama.averaging.in_memory import LoadedPair
+from ama.averaging.plan import MergePlan, plan_merges
+from ama.averaging.schedules.grammar import read_schedule
+from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.sites import Part, Site
+from ama.checkpoint.resolve import open_pair
 from ama.errors import UserError
-from ama.evaluation.in_place import InPlace
 from ama.evaluation.subject import (
     Loader,
     Subject,
     average_subject,
     model_subject,
     pair_name,
-    plan_averages,
 )
 from ama.evaluation.sweep_record import SweepPoint
+from ama.settings.merging import Scope
 
 Curve = tuple[str, tuple[str, ...]]
 """The name of a method, and its schedules in the order of the curve."""
@@ -70,18 +71,19 @@ def points_of(before: str, after: str, curves: Sequence[Curve], scope: Scope) ->
         UserError: the models can't be averaged, or a schedule is malformed or does not fit them.
     """
     words = [(name, text) for name, schedules in curves for text in schedules]
-    ends = [given_schedule("1", None, Scope.ALL), given_schedule("0", None, Scope.ALL)]
-    plans = plan_averages(before, after, [*ends, *(schedule_at(text, scope) for _, text in words)])
+    averages = [read_schedule(text, scope=scope) for _, text in words]
+    pair = open_pair(before, after, (None, None))
+    plans = plan_merges(*pair, [Schedule(1.0), Schedule(0.0), *averages])
     parents = [model_subject(source) for source in (before, after)]
-    weights = InPlace(parents[0], parents[1])
-    loads = (weights.before(), weights.after())
+    weights = LoadedPair(parents[0].load, parents[1].load)
+    loads = (weights.loader(plans[0], as_before=True), weights.loader(plans[1]))
     points = [
         _point("", "", plan, _loaded_by(parent, load))
         for plan, parent, load in zip(plans, parents, loads, strict=False)
     ]
     name = pair_name(before, after)
     for (curve, text), plan in zip(words, plans[2:], strict=True):
-        subject = average_subject(plan, name, weights.average(plan.schedule))
+        subject = average_subject(plan, name, weights.loader(plan))
         points.append(_point(curve, text, plan, subject))
     return points
 

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ama.averaging.plan import MergePlan, plan_merge
+from ama.averaging.plan import MergePlan, plan_merge, plan_merges
 from ama.averaging.record import schedule_name, schedule_record
-from ama.averaging.schedules.grammar import SiteCheck, given_schedule
-from ama.averaging.schedules.schedule import Schedule, Scope
+from ama.averaging.schedules.grammar import read_schedule
+from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.schedules.split_tag import parse_ratio
-from ama.averaging.sites import find_sites
 from ama.checkpoint.adapter import is_adapter
 from ama.checkpoint.folder import read_json
 from ama.checkpoint.resolve import locate, open_pair
 from ama.errors import UserError
+from ama.settings.merging import Scope
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Loader = Callable[[str], "tuple[PreTrainedModel, PreTrainedTokenizerBase]"]
 """Loads a model, its weights in a type such as `auto` or `float32`, and its tokenizer."""
-Given = tuple[Schedule, SiteCheck | None]
-"""A schedule, and the check that it fits a model where it needs one."""
 
 
 @dataclass(frozen=True)
@@ -132,25 +130,9 @@ def _averages(options: Namespace) -> list[Subject]:
                 "such as --schedule 0.3"
             )
     alpha = None if options.alpha is None else parse_ratio(options.alpha, "--alpha")
-    given = [given_schedule(text, alpha, Scope(options.scope)) for text in options.schedule]
-    plans = plan_averages(options.before, options.after, given)
+    schedules = [read_schedule(text, alpha, Scope(options.scope)) for text in options.schedule]
+    plans = plan_merges(*open_pair(options.before, options.after, (None, None)), schedules)
     return [average_subject(plan, pair_name(options.before, options.after), _loader(plan)) for plan in plans]
-
-
-def plan_averages(before: str, after: str, given: Sequence[Given]) -> list[MergePlan]:
-    """Plan averages of two models.
-
-    Raises:
-        UserError: the models can't be averaged, or a schedule does not fit them.
-    """
-    first, second = open_pair(before, after, (None, None))
-    sites = find_sites({name: tensor.shape for name, tensor in first.tensors.items()}, first.num_layers)
-    plans = []
-    for schedule, check in given:
-        if check:
-            check(sites.values())
-        plans.append(plan_merge(first, second, schedule))
-    return plans
 
 
 def average_subject(plan: MergePlan, name: str, load: Loader) -> Subject:
@@ -171,7 +153,7 @@ def _name(source: str) -> str:
 
 def _loader(plan: MergePlan) -> Loader:
     def load(dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        from ama.averaging.merged import load_merged
+        from ama.averaging.in_memory import load_merged
 
         return load_merged(plan, dtype)
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ama.averaging.schedules.schedule import Scope
 from ama.checkpoint.whole_file import write_whole
 from ama.errors import UserError
 from ama.evaluation.scores import Score
+from ama.settings.merging import Scope
 
 SWEEP_NAME = "sweep.json"
 SCORES_NAME = "scores.jsonl"

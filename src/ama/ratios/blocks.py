@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ama.averaging.schedules.schedule import Schedule, Scope
+from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.sites import Part, Site
 from ama.errors import UserError
+from ama.settings.merging import Scope
 
 _LEVEL = re.compile(r"layerwise|linearwise|l?block([1-9][0-9]{0,5})")
 

@@ -12,24 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from ama.averaging.methods.linear import mixed, ratio_gradient
+
 _CHUNK_ELEMENTS = 1 << 21
 # CPUs whose matrix products in half precision are 10 to 100 times slower than those in float32.
 _WIDE_CPUS = ("DEFAULT", "NO AVX", "AVX2")
-
-
-def mixed(before: Tensor, after: Tensor, ratio: Tensor | float) -> Tensor:
-    """Return ratio * before + (1 - ratio) * after, mixed in float32 or wider and rounded once.
-
-    Args:
-        before: any shape.
-        after: of the same shape and dtype.
-        ratio: a number, or a scalar tensor.
-    """
-    if isinstance(ratio, float) or ratio.device.type == "cpu":
-        return torch.lerp(after, before, float(ratio))
-    # On an accelerator, reading the number would wait for the device.
-    wide = torch.promote_types(after.dtype, ratio.dtype)
-    return torch.lerp(after.to(wide), before.to(wide), ratio.to(wide)).to(after.dtype)
 
 
 class InterpolatedLinear(torch.autograd.Function):
@@ -127,11 +114,7 @@ class InterpolatedParameter(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         """Return the gradient of the ratio, <grad, before - after>, summed in float32 or wider."""
         ratio, before, after = ctx.saved_tensors
-        total = torch.zeros((), dtype=_wide(ratio.dtype), device=grad.device)
-        flat = (grad.reshape(-1), before.reshape(-1), after.reshape(-1))
-        for parts in zip(*(tensor.split(_CHUNK_ELEMENTS) for tensor in flat), strict=True):
-            slope, first, second = (part.to(total.dtype) for part in parts)
-            total += torch.dot(slope, first - second)
+        total = ratio_gradient(grad, before, after, _wide(ratio.dtype))
         return total.to(ratio.dtype), None, None
 
 

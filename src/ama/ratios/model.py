@@ -10,11 +10,12 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from ama.averaging.live import live_sites
-from ama.averaging.schedules.schedule import Scope
+from ama.averaging.methods.linear import mixed
 from ama.models.sharded import gathered, whole_shape
 from ama.ratios.blocks import MaskBlocks
-from ama.ratios.functions import interpolated_linear, interpolated_parameter, mixed, product_dtype
+from ama.ratios.functions import interpolated_linear, interpolated_parameter, product_dtype
 from ama.ratios.module import LearnedRatios
+from ama.settings.merging import Scope
 
 
 class MaskedLinear(nn.Module):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ama.averaging.schedules.learned_ratios import (
+from ama.averaging.schedules.normalization import (
     Approach,
     initial_raw,
     normalized_ratios,

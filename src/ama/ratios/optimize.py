@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from ama.averaging.live import check_pair, live_sites
-from ama.averaging.schedules.learned_mask import LearnedMask
+from ama.averaging.schedules.learned import LearnedMask
 from ama.models.sharded import gathered
 from ama.ratios.blocks import MaskBlocks, mask_blocks
 from ama.ratios.model import mask_model

@@ -7,13 +7,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ama.averaging.schedules.learned_ratios import Approach
-from ama.averaging.schedules.schedule import Scope
+from ama.averaging.schedules.normalization import Approach
 from ama.console import Parser, positive_int
 from ama.data.labelled_blocks import LossOn
 from ama.errors import UserError
 from ama.ratios.penalty import Penalty
 from ama.ratios.settings import MaskSettings
+from ama.settings.merging import Scope
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from ama.averaging.live import InMemoryAverage
+from ama.averaging.in_memory import InMemoryAverage
+from ama.averaging.live import plan_live
 from ama.processes import rank_and_size
 from ama.ratios.blocks import MaskBlocks
 from ama.ratios.module import LearnedRatios
@@ -30,6 +31,7 @@ _SETTLED = {"tolx", "tolfun", "tolfunhist", "tolflatfitness", "tolstagnation"}
 class _Problem:
     """One search: raw scalars in, the value of the averaged model out."""
 
+    pair: tuple[PreTrainedModel, PreTrainedModel]
     average: InMemoryAverage
     ratios: LearnedRatios
     blocks: MaskBlocks
@@ -52,7 +54,7 @@ class _Problem:
         if key not in self.known:
             ratios = self.ratios_of(key)
             schedule = self.blocks.schedule(ratios.tolist(), self.settings.init_val, extrapolate=True)
-            model = self.average.mix(schedule)
+            model = self.average.mix(plan_live(*self.pair, schedule))
             layers = model.config.num_hidden_layers
             value = self.measure(model) + whole_penalty(ratios, self.blocks, layers, self.settings)
             self.note(len(self.known), [*key, value])
@@ -95,7 +97,8 @@ def search(
     average = InMemoryAverage(before, after)
     blocks, ratios = start_ratios(after, settings)
     known = {tuple(raw): value for *raw, value in journal.read().values()}
-    problem = _Problem(average, ratios, blocks, settings, measure, known, journal.writer(), on_evaluation)
+    pair, note = (before, after), journal.writer()
+    problem = _Problem(pair, average, ratios, blocks, settings, measure, known, note, on_evaluation)
     start = ratios.raw.detach().tolist()
     path = [problem.ratios_of(start).tolist()]
     verdict, best = ["one block: its ratio is the mean"], start
@@ -103,8 +106,9 @@ def search(
         best, verdict = _walk(problem, start, evaluations, seed, path)
     metrics = {"evaluations": float(len(problem.known))}
     metrics |= {"value": problem.value(best), "value_at_equal_ratios": problem.value(start)}
+    is_main = rank_and_size()[0] == 0
     problem.ratios_of(best)
-    return Outcome(learned_mask(ratios, blocks), path, verdict, metrics, rank_and_size()[0] == 0)
+    return Outcome(learned_mask(ratios, blocks), path, verdict, metrics, is_main)
 
 
 def _walk(

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ama.averaging.schedules.artifact import write_mask
+from ama.averaging.schedules.mask_alphas import write_mask
 from ama.ratios.optimize import Outcome
 from ama.ratios.settings import MaskSettings
 from ama.report.ratio_plot import plot_ratios

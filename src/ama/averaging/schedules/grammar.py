@@ -1,79 +1,115 @@
-"""The schedule that a user gives: a ratio, a split tag, a YAML file, or a learned mask."""
+"""The one grammar of schedules, [METHOD:]SCHEDULE[@RATIO]: a ratio, tag, YAML file or learned ratios."""
 
-from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from ama.averaging.schedules.schedule import Schedule, Scope
-from ama.averaging.schedules.schedule_file import read_schedule
-from ama.averaging.schedules.split_tag import parse_ratio
-from ama.averaging.sites import Site
+from ama.averaging.schedules.schedule import Schedule
+from ama.averaging.schedules.split_tag import is_number, parse_ratio, parse_split_tag, split_tag_in
+from ama.averaging.schedules.yaml_file import given, read_yaml
 from ama.errors import UserError
-
-SiteCheck = Callable[[Iterable[Site]], None]
-"""Raises UserError where a schedule does not fit the sites of a model."""
+from ama.settings.merging import Method, Scope
 
 
-def is_mask(text: str) -> bool:
-    """Tell whether a schedule is given by a learned mask: a .bin file, or a folder."""
-    path = Path(text).expanduser()
-    return path.suffix == ".bin" or path.is_dir()
-
-
-def learned_schedule(text: str, mean: float | None, *, extrapolate: bool) -> tuple[Schedule, SiteCheck]:
-    """Read mask_alphas.bin.
+def read_schedule(
+    text: str, ratio: float | None = None, scope: Scope = Scope.ALL, method: Method = Method.LINEAR
+) -> Schedule:
+    """Read a schedule from one word.
 
     Args:
-        text: the file, or its folder.
+        text: a number in [0, 1]; a split tag; the path of a YAML file; or mask_alphas.bin or its folder. In
+            front of it may stand a method and a colon, behind it, for all but a number, an @ and a ratio.
+        ratio: the ratio behind the @, for words that bring none: of the final norm and the head of a split
+            tag, the missing `ratio` of a YAML file, the mean of learned ratios.
+        scope: which parameters are averaged; learned ratios have their own.
+        method: how two tensors are mixed, for words that don't say.
+
+    Raises:
+        UserError: it is none of these, malformed, or has a ratio outside the method's range.
+    """
+    name, colon, rest = text.partition(":")
+    if colon and name in set(Method):
+        method, text = Method(name), rest
+    body, mark, behind = text.rpartition("@")
+    if mark and not _path(text).exists():
+        ratio = parse_ratio(behind, text, method)
+        if not (body.startswith("split") or _is_path(body)):
+            raise UserError(f"schedule '{text}': only a split tag or a file takes a ratio behind an @")
+        text = body
+    if is_learned(text):
+        return replace(learned_schedule(_path(text), ratio), method=method)
+    if _is_yaml(text):
+        return read_yaml(_path(text), ratio, scope, method)
+    if text.startswith("split"):
+        return replace(parse_split_tag(text, given(ratio), method), scope=scope)
+    if not is_number(text):
+        raise UserError(
+            f"--schedule '{text}' is neither a split tag such as split|10#20|0.4|0.3|0.2, a .yaml file, "
+            "mask_alphas.bin, its folder, nor a ratio such as 0.3"
+        )
+    return Schedule(parse_ratio(text, "--schedule", method), scope=scope, method=method)
+
+
+def merge_schedule(
+    ratio: float | None,
+    text: str | None = None,
+    save_name: str = "",
+    scope: Scope = Scope.ALL,
+    method: Method = Method.LINEAR,
+) -> Schedule:
+    """Settle the schedule of one merge.
+
+    Args:
+        ratio: of `read_schedule`; alone, plain averaging. None if not given.
+        text: a word of `read_schedule`; None if not given.
+        save_name: last component of the output path, which may hold a split tag.
+        scope: which parameters are averaged.
+        method: how two tensors are mixed.
+
+    Raises:
+        UserError: nothing gives a ratio, a malformed schedule, or two of the three disagree.
+    """
+    tag = split_tag_in(save_name)
+    words = [word for word in (text, tag) if word is not None]
+    found = [read_schedule(word, ratio, scope, method) for word in words] or [
+        Schedule(given(ratio), scope=scope, method=method)
+    ]
+    if ratio is not None and found[0].ratio != ratio:
+        raise UserError(f"--schedule '{text}' and --ratio {ratio} disagree: drop one of them")
+    if found[-1] != found[0]:
+        raise UserError(f"--schedule '{text}' and the save name's '{tag}' disagree: drop one of them")
+    return found[0]
+
+
+def learned_schedule(path: Path, mean: float | None = None, *, extrapolate: bool = False) -> Schedule:
+    """Read learned ratios.
+
+    Args:
+        path: mask_alphas.bin or its folder.
         mean: re-normalise the learned pattern to this mean; None for the trained one.
         extrapolate: allow ratios above 1.
-
-    Returns:
-        The schedule, and the check that it fits a model.
 
     Raises:
         UserError: missing, unsafe or malformed file, or a ratio above 1.
     """
-    from ama.averaging.schedules.artifact import read_mask
+    # torch is loaded only where there is a file of tensors to read: the planner checks schedules without it.
+    from ama.averaging.schedules.mask_alphas import read_mask
 
-    mask = read_mask(Path(text).expanduser())
-    return mask.schedule(mean, extrapolate=extrapolate), mask.check
-
-
-def given_schedule(text: str, alpha: float | None, scope: Scope) -> tuple[Schedule, SiteCheck | None]:
-    """Read a schedule from one word of a command line.
-
-    Args:
-        text: a ratio, a split tag, or the path of a YAML file or a learned mask.
-        alpha: ratio of the final norm and the head of a split tag, or the mean of a learned mask; in [0, 1].
-        scope: which parameters are averaged; a learned mask has its own.
-
-    Returns:
-        The schedule, and a check that it fits a model where it needs one.
-
-    Raises:
-        UserError: it is none of these, or malformed.
-    """
-    if is_mask(text):
-        return learned_schedule(text, alpha, extrapolate=False)
-    if text.startswith("split") or Path(text).suffix in (".yaml", ".yml"):
-        return read_schedule(alpha, text, "", scope), None
-    try:
-        return Schedule(parse_ratio(text, "--schedule"), scope=scope), None
-    except UserError as error:
-        raise UserError(f"{error}, or a split tag, a .yaml file or mask_alphas.bin") from None
+    return read_mask(path.expanduser()).schedule(mean, extrapolate=extrapolate)
 
 
-def schedule_at(text: str, scope: Scope) -> tuple[Schedule, SiteCheck | None]:
-    """Read a schedule that may bring its alpha with it: `SCHEDULE` or `SCHEDULE@RATIO`.
+def is_learned(text: str) -> bool:
+    """Tell whether a word names learned ratios: a .bin file, or a folder."""
+    path = _path(text)
+    return bool(text) and (path.suffix == ".bin" or (path.is_dir() and not _is_yaml(text)))
 
-    Args:
-        text: as of `given_schedule`, followed by the ratio that it calls alpha.
-        scope: which parameters are averaged; a learned mask has its own.
 
-    Raises:
-        UserError: as `given_schedule`, or what follows the mark is no ratio.
-    """
-    schedule, mark, ratio = text.rpartition("@")
-    if not mark:
-        return given_schedule(text, None, scope)
-    return given_schedule(schedule, parse_ratio(ratio, text), scope)
+def _is_yaml(text: str) -> bool:
+    return _path(text).suffix in (".yaml", ".yml")
+
+
+def _is_path(text: str) -> bool:
+    return is_learned(text) or _is_yaml(text)
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()

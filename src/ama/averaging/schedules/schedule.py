@@ -1,29 +1,25 @@
 """Ratio schedules: which weight the model before RLHF gets at each site."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from fnmatch import filter as matching
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
+from ama.averaging.methods import check_ratio
 from ama.averaging.sites import Part, Site
+from ama.checkpoint.names import layer_of, stored_patterns
 from ama.errors import UserError
+from ama.settings.merging import Method, Scope
 
 ONLY_BEFORE = 1.0
 """The ratio that takes a tensor from the model before RLHF unchanged."""
 
 
-class Scope(StrEnum):
-    """Which parameters are averaged; the others are taken from before."""
-
-    ALL = "all"
-    LINEAR = "linear"
-
-
 @dataclass(frozen=True)
 class Schedule:
-    """A ratio for each site: merged = ratio * before + (1 - ratio) * after.
+    """A ratio for each site, and how two tensors are mixed by it.
 
     Attributes:
         ratio: alpha, in [0, 1]: the final norm's, the head's and, without pivots, every site's ratio.
@@ -32,10 +28,13 @@ class Schedule:
         lm_head: the head's ratio where it differs from `ratio`.
         modules: ratio by glob pattern of module names; the last pattern that matches decides.
         scope: `all`, or `linear` to average linear maps only (a tied table then takes the head's ratio).
-        extrapolate: allow ratios outside [0, 1], as learned ones can be.
+        extrapolate: allow ratios outside the method's range, as learned ones can be.
+        method: how two tensors are mixed by a ratio.
+        learned: the modules, by their names in memory, that ratios were learned for; empty where a person
+            chose the ratios. The model must have just these.
 
     Raises:
-        UserError: a ratio outside [0, 1], pivots that do not increase, or a wrong number of ratios.
+        UserError: a ratio outside the range, pivots that do not increase, or a wrong number of ratios.
     """
 
     ratio: float
@@ -45,15 +44,15 @@ class Schedule:
     modules: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     scope: Scope = Scope.ALL
     extrapolate: bool = False
+    method: Method = Method.LINEAR
+    learned: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         """Check the numbers against each other."""
         head = () if self.lm_head is None else (self.lm_head,)
         for value in (self.ratio, *self.ratios, *head, *self.modules.values()):
-            if not (0 <= value <= 1 or self.extrapolate):
-                raise UserError(
-                    f"ratio {value} lies outside [0, 1]: it is the weight of the model before RLHF"
-                )
+            if not self.extrapolate:
+                check_ratio(value, self.method)
         blocks = len(self.pivots) + 1
         if (self.pivots or self.ratios) and len(self.ratios) != blocks:
             raise UserError(
@@ -69,6 +68,37 @@ class Schedule:
         """Whether every averaged site has the same ratio (plain averaging, MA)."""
         special = self.lm_head is not None and self.lm_head != self.ratio
         return not self.pivots and not self.modules and not special
+
+    def check(self, sites: Sequence[Site], num_layers: int) -> None:
+        """Check that the schedule fits a model.
+
+        Args:
+            sites: every parameter of the model.
+            num_layers: L.
+
+        Raises:
+            UserError: a pivot lies too deep, or the ratios were learned for a model of other modules.
+        """
+        if self.learned:
+            self._check_modules({site.module: site for site in sites})
+        self.check_depth(num_layers)
+
+    def _check_modules(self, found: Mapping[str, Site]) -> None:
+        governed = set()
+        for name in self.learned:
+            matches = [
+                module
+                for pattern in stored_patterns(name)
+                for module in ([pattern] if pattern in found else matching(found, pattern))
+            ]
+            if not matches and layer_of(name) is not None:
+                raise UserError(
+                    f"the mask is of another model: it has a ratio for '{name}', which before lacks"
+                )
+            governed.update(matches)
+        for module, site in found.items():
+            if site.linear and site.layer is not None and module not in governed:
+                raise UserError(f"the mask is of another model: it has no ratio for '{module}' of before")
 
     def check_depth(self, num_layers: int) -> None:
         """Raise UserError if a pivot leaves no layer of a model of `num_layers` layers for the last block."""

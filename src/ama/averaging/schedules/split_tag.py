@@ -3,40 +3,48 @@
 import re
 from dataclasses import replace
 
+from ama.averaging.methods import check_ratio
 from ama.averaging.schedules.schedule import Schedule
 from ama.errors import UserError
+from ama.settings.merging import Method
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _LAYER = re.compile("[0-9]{1,6}")
 _RESERVED = "|#_"
 
 
-def parse_ratio(text: str, place: str) -> float:
+def is_number(text: str) -> bool:
+    """Tell whether a word is a decimal number."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def parse_ratio(text: str, place: str, method: Method = Method.LINEAR) -> float:
     """Read one ratio.
 
     Args:
-        text: a decimal number in [0, 1].
+        text: a decimal number in the method's range, [0, 1] for most.
         place: where it stands, for the error.
+        method: how it will be used.
 
     Raises:
-        UserError: not a number, or outside [0, 1].
+        UserError: not a number, or outside the range.
     """
-    if not _NUMBER.fullmatch(text):
+    if not is_number(text):
         raise UserError(f"{place}: ratio '{text}' is no number; give one in [0, 1], such as 0.3")
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise UserError(
-            f"{place}: ratio {text} lies outside [0, 1]: it is the weight of the model before RLHF"
-        )
-    return value
+    try:
+        check_ratio(float(text), method, text)
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from error
+    return float(text)
 
 
-def parse_split_tag(tag: str, alpha: float) -> Schedule:
+def parse_split_tag(tag: str, alpha: float, method: Method = Method.LINEAR) -> Schedule:
     """Read `split|p0#p1|r0|r1|r2`; `split0` in place of `split` sets the head's ratio to 0.
 
     Args:
         tag: pivots, each the last layer of its block, and one ratio per block from the input on.
-        alpha: ratio of the final norm and the head, in [0, 1].
+        alpha: ratio of the final norm and the head.
+        method: how two tensors are mixed.
 
     Raises:
         UserError: the tag is malformed; the message quotes it.
@@ -50,9 +58,9 @@ def parse_split_tag(tag: str, alpha: float) -> Schedule:
     if len(fields) < 2:
         raise UserError(f"{place}: pivots or ratios are missing; write split|10#20|0.4|0.3|0.2")
     pivots = tuple(_pivot(text, place) for text in fields[0].split("#"))
-    ratios = tuple(parse_ratio(text, place) for text in fields[1:])
+    ratios = tuple(parse_ratio(text, place, method) for text in fields[1:])
     try:
-        return Schedule(alpha, pivots, ratios, lm_head=0.0 if head == "split0" else None)
+        return Schedule(alpha, pivots, ratios, 0.0 if head == "split0" else None, method=method)
     except UserError as error:
         raise UserError(f"{place}: {error}") from error
 

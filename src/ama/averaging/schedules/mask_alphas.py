@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ama.averaging.schedules.learned_mask import LearnedMask
-from ama.averaging.schedules.learned_ratios import Approach
-from ama.averaging.schedules.schedule import Scope
+from ama.averaging.schedules.learned import LearnedMask
+from ama.averaging.schedules.normalization import Approach
 from ama.checkpoint.names import layer_of
 from ama.checkpoint.whole_file import write_whole
 from ama.errors import UserError
+from ama.settings.merging import Scope
 
 BIN_NAME = "mask_alphas.bin"
 JSON_NAME = "mask_alphas.json"
@@ -106,6 +106,8 @@ def _parse(content: Mapping[str, Any]) -> LearnedMask:
     )
     if not (0 < mask.mean < 1 and 0 <= mask.epsilon < math.inf and mask.raw.isfinite().all()):
         raise ValueError(f"init_val {mask.mean}, epsilon {mask.epsilon} or a raw ratio is out of range")
+    if all(layer_of(name) is None for name in mask.modules):
+        raise ValueError("it holds no ratio of a layer's module")
     if not set(mask.modules.values()) <= set(range(len(labels))):
         raise ValueError("it names a block that it does not have")
     return mask

@@ -1,17 +1,16 @@
 """Learned ratios of a model, as a schedule that a merge can follow."""
 
-import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 from torch import Tensor
 
-from ama.averaging.schedules.learned_ratios import Approach, normalized_ratios, shifted_ratios
-from ama.averaging.schedules.schedule import Schedule, Scope
-from ama.averaging.sites import Site
+from ama.averaging.schedules.normalization import Approach, normalized_ratios, shifted_ratios
+from ama.averaging.schedules.schedule import Schedule
 from ama.checkpoint.names import layer_of, stored_patterns
 from ama.errors import UserError
+from ama.settings.merging import Scope
 
 _HEAD = "lm_head"
 
@@ -63,46 +62,29 @@ class LearnedMask:
         above = max(ratios)
         if above > 1 and not extrapolate:
             raise UserError(
-                f"at mean {mean} a learned ratio is {above:.3f}, beyond before: lower --alpha, "
+                f"at mean {mean} a learned ratio is {above:.3f}, beyond before: lower --mean_ratio, "
                 "raise epsilon in training, or allow it with --allow_extrapolation"
             )
         head = ratios[self.labels.index(_HEAD)] if _HEAD in self.labels else None
         in_layers = {name: block for name, block in self.modules.items() if layer_of(name) is not None}
         runs = _runs_of_layers(in_layers)
-        if runs is None:
-            patterns = {
-                pattern: ratios[block]
-                for name, block in in_layers.items()
-                for pattern in stored_patterns(name)
-            }
-            return Schedule(mean, lm_head=head, modules=patterns, scope=self.scope, extrapolate=extrapolate)
-        blocks, pivots = runs
-        by_block = tuple(ratios[block] for block in blocks)
-        return Schedule(mean, pivots, by_block, head, scope=self.scope, extrapolate=extrapolate)
-
-    def check(self, sites: Iterable[Site]) -> None:
-        """Check that the ratios belong to a model with these parameters.
-
-        Raises:
-            UserError: the mask names a module that the model lacks, or leaves a linear map of a layer
-                without a ratio.
-        """
-        found = {site.module: site for site in sites}
-        governed = set()
-        for name in self.modules:
-            matches = [
-                module
-                for pattern in stored_patterns(name)
-                for module in ([pattern] if pattern in found else fnmatch.filter(found, pattern))
-            ]
-            if not matches and layer_of(name) is not None:
-                raise UserError(
-                    f"the mask is of another model: it has a ratio for '{name}', which before lacks"
-                )
-            governed.update(matches)
-        for module, site in found.items():
-            if site.linear and site.layer is not None and module not in governed:
-                raise UserError(f"the mask is of another model: it has no ratio for '{module}' of before")
+        blocks, pivots = runs or ((), ())
+        patterns = {
+            pattern: ratios[block]
+            for name, block in in_layers.items()
+            for pattern in stored_patterns(name)
+            if runs is None
+        }
+        return Schedule(
+            mean,
+            pivots,
+            tuple(ratios[block] for block in blocks),
+            head,
+            patterns,
+            self.scope,
+            extrapolate,
+            learned=tuple(self.modules),
+        )
 
 
 def _runs_of_layers(in_layers: Mapping[str, int]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:

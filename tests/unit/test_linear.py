@@ -5,7 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ama.averaging.interpolate import all_finite, mix_into, mixed_dtype
+from ama.averaging.chunks import all_finite
+from ama.averaging.methods.linear import mix as mix_into
+from ama.averaging.plan import mixed_dtype
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 RATIOS = [1e-3, 0.1, 0.3, 0.5, 0.7, 0.999]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ama.averaging.schedules.learned_ratios import initial_raw, normalized_ratios, shifted_ratios
+from ama.averaging.schedules.normalization import initial_raw, normalized_ratios, shifted_ratios
 
 RAW = [torch.tensor(values, dtype=torch.float64) for values in ([0.3, -2.0, 1.0], [9.0, -9.0], [5.0] * 30)]
 

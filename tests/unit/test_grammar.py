@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from ama.averaging.schedules.schedule import Schedule, Scope
-from ama.averaging.schedules.schedule_file import read_schedule
+from ama.averaging.schedules.grammar import merge_schedule
+from ama.averaging.schedules.schedule import Schedule
 from ama.errors import UserError
+from ama.settings.merging import Scope
 
 TAG = "split|10#20|0.4|0.3|0.2"
 PARTWISE = Schedule(0.3, (10, 20), (0.4, 0.3, 0.2))
@@ -12,21 +13,21 @@ PARTWISE = Schedule(0.3, (10, 20), (0.4, 0.3, 0.2))
 
 def from_yaml(folder: Path, text: str, alpha: float | None = None, name: str = "merged") -> Schedule:
     (folder / "schedule.yaml").write_text(text)
-    return read_schedule(alpha, str(folder / "schedule.yaml"), name, Scope.ALL)
+    return merge_schedule(alpha, str(folder / "schedule.yaml"), name, Scope.ALL)
 
 
 def test_alpha_alone_is_plain_averaging() -> None:
-    assert read_schedule(0.3, None, "merged", Scope.LINEAR) == Schedule(0.3, scope=Scope.LINEAR)
+    assert merge_schedule(0.3, None, "merged", Scope.LINEAR) == Schedule(0.3, scope=Scope.LINEAR)
 
 
 def test_a_tag_as_argument_in_the_save_name_or_both() -> None:
-    assert read_schedule(0.3, TAG, "merged", Scope.ALL) == PARTWISE
-    assert read_schedule(0.3, None, f"pma_0.3_a_{TAG}_b", Scope.ALL) == PARTWISE
-    assert read_schedule(0.3, "split|10#20|.40|0.3|2e-1", f"pma_0.3_a_{TAG}_b", Scope.ALL) == PARTWISE
+    assert merge_schedule(0.3, TAG, "merged", Scope.ALL) == PARTWISE
+    assert merge_schedule(0.3, None, f"pma_0.3_a_{TAG}_b", Scope.ALL) == PARTWISE
+    assert merge_schedule(0.3, "split|10#20|.40|0.3|2e-1", f"pma_0.3_a_{TAG}_b", Scope.ALL) == PARTWISE
 
 
 def test_scope_reaches_a_schedule_from_a_tag() -> None:
-    assert read_schedule(0.3, TAG, "merged", Scope.LINEAR).scope is Scope.LINEAR
+    assert merge_schedule(0.3, TAG, "merged", Scope.LINEAR).scope is Scope.LINEAR
 
 
 def test_all_keys_of_a_file(tmp_path: Path) -> None:
@@ -45,14 +46,14 @@ def test_a_files_ratio_may_come_from_alpha(tmp_path: Path) -> None:
 def test_a_files_name_may_begin_with_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "split_3b.yaml").write_text("ratio: 0.3")
     monkeypatch.chdir(tmp_path)
-    assert read_schedule(None, "split_3b.yaml", "merged", Scope.ALL) == Schedule(0.3)
+    assert merge_schedule(None, "split_3b.yaml", "merged", Scope.ALL) == Schedule(0.3)
 
 
 @pytest.mark.parametrize(
     ("alpha", "text", "name", "message"),
     [
-        (None, None, "merged", "no ratio given: say --alpha 0.3"),
-        (None, TAG, "merged", "no ratio given: say --alpha 0.3"),
+        (None, None, "merged", "no ratio given: say --ratio 0.3"),
+        (None, TAG, "merged", "no ratio given: say --ratio 0.3"),
         (0.3, "partwise", "merged", "--schedule 'partwise' is neither a split tag"),
         (0.3, "", "merged", "--schedule '' is neither a split tag"),
         (
@@ -75,7 +76,7 @@ def test_arguments_that_give_no_schedule(
     alpha: float | None, text: str | None, name: str, message: str
 ) -> None:
     with pytest.raises(UserError) as caught:
-        read_schedule(alpha, text, name, Scope.ALL)
+        merge_schedule(alpha, text, name, Scope.ALL)
     assert message in str(caught.value)
 
 
@@ -130,7 +131,7 @@ def test_every_message_about_a_files_content_names_the_file(tmp_path: Path) -> N
 
 
 def test_a_files_ratio_and_alpha_must_agree(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"has ratio 0\.4, --alpha is 0\.3: drop one of them"):
+    with pytest.raises(UserError, match=r"has ratio 0\.4, --ratio is 0\.3: drop one of them"):
         from_yaml(tmp_path, "ratio: 0.4", alpha=0.3)
 
 
@@ -138,11 +139,11 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "schedule.yml"
     path.write_bytes(b"ratio: \xff")
     with pytest.raises(UserError, match="is no YAML: 'utf-8' codec can't decode byte 0xff"):
-        read_schedule(None, str(path), "merged", Scope.ALL)
+        merge_schedule(None, str(path), "merged", Scope.ALL)
 
 
 def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
     folder = tmp_path / "schedule.yaml"
     folder.mkdir()
     with pytest.raises(UserError, match=r"schedule\.yaml can't be read: Is a directory"):
-        read_schedule(None, str(folder), "merged", Scope.ALL)
+        merge_schedule(None, str(folder), "merged", Scope.ALL)
