@@ -18,7 +18,7 @@ from ama.averaging.live import InMemoryAverage
 from ama.averaging.schedules.learned_ratios import Approach
 from ama.averaging.schedules.schedule import Schedule, Scope
 from ama.console import Parser
-from ama.data.labelled_blocks import LossOn, label_blocks
+from ama.data.labelled_blocks import label_blocks
 from ama.data.samples import Sample
 from ama.models import load_model, load_tokenizer, quiet
 from ama.ratios.objective import whole_loss
@@ -26,6 +26,7 @@ from ama.ratios.optimize import optimize, start_ratios
 from ama.ratios.options import add_options, mask_settings, training_arguments
 from ama.ratios.retain import draw_unconditional
 from ama.sandbox.pair import PairSettings, build_pair
+from ama.settings.samples import LossOn
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "masks" / "small_model.args"
 MEAN, STEP, BLOCKS = 0.2, 0.05, 3

@@ -17,10 +17,11 @@ from torch import Tensor
 from ama.averaging.live import InMemoryAverage
 from ama.averaging.schedules.artifact import read_mask
 from ama.averaging.schedules.schedule import Schedule, Scope
-from ama.data.labelled_blocks import IGNORED, LossOn, label_blocks
+from ama.data.labelled_blocks import IGNORED, label_blocks
 from ama.data.samples import read_samples
 from ama.models import load_model, load_tokenizer, quiet
 from ama.ratios.objective import summed_loss
+from ama.settings.samples import LossOn
 
 console = Console(width=140)
 

@@ -78,9 +78,10 @@ def test_loss_falls(scene: Path) -> None:
 
 def _merge_loss(scene: Path, masks: Path, name: str) -> float:
     """Return the loss of a merge on the samples, which it has been trained for."""
-    from ama.data.labelled_blocks import LossOn, label_blocks
+    from ama.data.labelled_blocks import label_blocks
     from ama.data.samples import read_samples
     from ama.models import load_model, load_tokenizer
+    from ama.settings.samples import LossOn
 
     out = merge(scene, masks, scene / name, "--allow_extrapolation")
     samples = read_samples(scene / "samples.json")

@@ -22,13 +22,14 @@ from support.masking import (
 from ama.averaging.live import InMemoryAverage
 from ama.averaging.schedules.artifact import read_mask
 from ama.averaging.schedules.schedule import Scope
-from ama.data.labelled_blocks import LossOn, label_blocks
+from ama.data.labelled_blocks import label_blocks
 from ama.data.samples import read_samples
 from ama.errors import UserError
 from ama.models import load_model, load_reward_model, load_tokenizer
 from ama.ratios.measures import draw_prompts
 from ama.sampling import SamplingSettings, sample_replies, score_texts
 from ama.sampling.journal import Journal
+from ama.settings.samples import LossOn
 
 SEARCH = ("--optimizer", "search", "--reg_alpha", "0")
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 from ama.averaging.schedules.learned_ratios import Approach
 from ama.averaging.schedules.schedule import Scope
 from ama.console import Parser, positive_int
-from ama.data.labelled_blocks import LossOn
 from ama.errors import UserError
 from ama.ratios.penalty import Penalty
 from ama.ratios.settings import MaskSettings
+from ama.settings.samples import LossOn
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments

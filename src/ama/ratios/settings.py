@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from ama.averaging.schedules.learned_ratios import Approach
 from ama.averaging.schedules.schedule import Scope
-from ama.data.labelled_blocks import LossOn
 from ama.errors import UserError
 from ama.ratios.blocks import check_level
 from ama.ratios.penalty import Penalty
+from ama.settings.samples import LossOn
 
 
 @dataclass(frozen=True)
