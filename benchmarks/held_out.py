@@ -20,7 +20,7 @@ from ama.averaging.schedules.schedule import Schedule, Scope
 from ama.data.labelled_blocks import IGNORED, label_blocks
 from ama.data.samples import read_samples
 from ama.models import load_model, load_tokenizer, quiet
-from ama.ratios.objective import summed_loss
+from ama.ratios.terms import summed_loss
 from ama.settings.samples import LossOn
 
 console = Console(width=140)
@@ -31,8 +31,8 @@ def learn(arguments: argparse.Namespace, level: str, mean: float, more: Sequence
     out: Path = arguments.work / f"{level}_{mean:g}"
     if not (out / "mask_alphas.bin").exists():
         models = ["--before", arguments.before, "--after", arguments.after]
-        choices = ["--dataset_path", arguments.samples, "--mask_level", level, "--init_val", str(mean)]
-        command = [sys.executable, "-m", "ama.optimize_masks", *models, *choices, "--output_dir", out, *more]
+        choices = ["--data", arguments.samples, "--mask_level", level, "--mean_ratio", str(mean)]
+        command = [sys.executable, "-m", "ama.optimize_masks", *models, *choices, "--out", out, *more]
         subprocess.run(list(map(str, command)), check=True)
     return out
 

@@ -26,10 +26,12 @@ from ama.data.labelled_blocks import label_blocks
 from ama.data.samples import read_samples
 from ama.errors import UserError
 from ama.models import load_model, load_reward_model, load_tokenizer
-from ama.ratios.measures import draw_prompts
-from ama.sampling import SamplingSettings, sample_replies, score_texts
+from ama.ratios.terms import draw_prompts
+from ama.sampling.generation import sample_replies
 from ama.sampling.journal import Journal
+from ama.sampling.reward import score_texts
 from ama.settings.samples import LossOn
+from ama.settings.sampling import SamplingSettings
 
 SEARCH = ("--optimizer", "search", "--reg_alpha", "0")
 

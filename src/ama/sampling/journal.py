@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from ama.sampling.batches import rank_and_size
+from ama.processes import rank_and_size
 
 _Item = TypeVar("_Item", str, float)
 

@@ -43,7 +43,7 @@ class PromptSettings(Settings):
     """What is replied to."""
 
     prompts: Path = option(help="LMFlow JSON: file or folder", metavar="PATH")
-    max_prompt_tokens: int | None = option(256, "leave longer prompts out", low=1, metavar="N")
+    max_prompt_tokens: int = option(256, "leave longer prompts out", low=1, metavar="N")
 
 
 @dataclass(frozen=True, kw_only=True)

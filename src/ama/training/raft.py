@@ -13,9 +13,9 @@ from pathlib import Path
 from ama.data.samples import Sample, read_samples
 from ama.data.writing import write_samples
 from ama.errors import UserError
-from ama.sampling.generation import SamplingSettings
 from ama.sampling.rollout import rollout
 from ama.settings.samples import LossOn
+from ama.settings.sampling import SamplingSettings
 from ama.training.processes import forget_trainer, is_main, wait
 from ama.training.prompts import prompts_of
 from ama.training.resume import open_work

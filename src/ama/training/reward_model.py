@@ -13,8 +13,8 @@ from typing import Any
 from ama.data.pairs import Pair
 from ama.errors import UserError
 from ama.models import load_reward_model, load_tokenizer, new_reward_model, quiet
-from ama.sampling import score_texts
 from ama.sampling.encoding import check_vocabulary, padding_id
+from ama.sampling.reward import score_texts
 from ama.training.arguments import trainer_arguments
 from ama.training.lora import lora_config
 from ama.training.pair_rows import encode_pairs

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from ama.averaging.schedules.learned_mask import LearnedMask
-from ama.averaging.schedules.learned_ratios import Approach
 from ama.averaging.schedules.schedule import Scope
 from ama.checkpoint.names import layer_of
 from ama.checkpoint.whole_file import write_whole
 from ama.errors import UserError
+from ama.settings.ratios import Approach
 
 BIN_NAME = "mask_alphas.bin"
 JSON_NAME = "mask_alphas.json"

@@ -7,11 +7,12 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from ama.averaging.schedules.learned_ratios import Approach, normalized_ratios, shifted_ratios
+from ama.averaging.schedules.learned_ratios import normalized_ratios, shifted_ratios
 from ama.averaging.schedules.schedule import Schedule, Scope
 from ama.averaging.sites import Site
 from ama.checkpoint.names import layer_of, stored_patterns
 from ama.errors import UserError
+from ama.settings.ratios import Approach
 
 _HEAD = "lm_head"
 
