@@ -26,7 +26,7 @@ from ama.ratios.retain import draw_unconditional
 from ama.ratios.terms import Likelihood, Retain
 from ama.ratios.trainer import train_ratios, training_arguments
 from ama.sandbox.pair import PairSettings, build_pair
-from ama.settings.ratios import Approach, RatioSettings, StepSettings
+from ama.settings.ratios import Approach, RatioSettings, RatioTrainingSettings
 from ama.settings.samples import LossOn
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "masks" / "small_model.args"
@@ -75,7 +75,7 @@ def learn(folder: Path, objective: Objective, chosen: Chosen) -> list[float]:
     """Return the ratios that the training ends with."""
     before, after = (load_model(folder / name, "float32") for name in ("before", "after"))
     blocks, ratios = start_ratios(after, chosen[RatioSettings])
-    arguments = training_arguments(folder / "masks", chosen[StepSettings])
+    arguments = training_arguments(folder / "masks", chosen[RatioTrainingSettings])
     return train_ratios(before, after, ratios, blocks, objective, arguments).mask.ratios()
 
 

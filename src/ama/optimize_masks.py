@@ -2,7 +2,13 @@
 
 from ama.console import run
 from ama.console.command import Command
-from ama.settings.ratios import LearnedFrom, ObjectiveSettings, RatioSettings, SearchSettings, StepSettings
+from ama.settings.ratios import (
+    ObjectiveSettings,
+    RatioFiles,
+    RatioSettings,
+    RatioTrainingSettings,
+    SearchSettings,
+)
 
 _DESCRIPTION = """\
 One ratio per block of linear maps, trained so that the averaged model gives the collected samples a high
@@ -17,10 +23,10 @@ deepspeed shares the work; run again after a crash, it goes on at its last check
 COMMAND = Command(
     "optimize_masks",
     _DESCRIPTION,
-    LearnedFrom,
+    RatioFiles,
     RatioSettings,
     ObjectiveSettings,
-    StepSettings,
+    RatioTrainingSettings,
     SearchSettings,
 )
 
@@ -30,7 +36,7 @@ def main() -> None:
     chosen = COMMAND.parse()
     from ama.ratios.learn import learn_ratios
 
-    files = chosen[LearnedFrom]
+    files = chosen[RatioFiles]
     learn_ratios(
         files.before,
         files.after,
@@ -38,7 +44,7 @@ def main() -> None:
         files.out,
         chosen[RatioSettings],
         chosen[ObjectiveSettings],
-        chosen[StepSettings],
+        chosen[RatioTrainingSettings],
         chosen[SearchSettings],
         overwrite=files.overwrite,
     )

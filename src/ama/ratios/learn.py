@@ -27,12 +27,12 @@ from ama.ratios.search import JOURNAL_NAME, search_ratios
 from ama.ratios.terms import Sources, make_objective
 from ama.ratios.trainer import train_ratios, training_arguments
 from ama.sampling.journal import Journal
-from ama.settings.ratios import ObjectiveSettings, RatioSettings, SearchSettings, StepSettings
+from ama.settings.ratios import ObjectiveSettings, RatioSettings, RatioTrainingSettings, SearchSettings
 from ama.training.progress import EvaluationLines, ProgressLines
 from ama.training.resume import NOTE_NAME, open_work
 
 _RATIOS, _OBJECTIVE = RatioSettings(), ObjectiveSettings()
-_STEPS, _SEARCH = StepSettings(), SearchSettings()
+_TRAINING, _SEARCH = RatioTrainingSettings(), SearchSettings()
 
 
 def learn_ratios(
@@ -42,7 +42,7 @@ def learn_ratios(
     out: Path | str,
     ratios: RatioSettings = _RATIOS,
     objective: ObjectiveSettings = _OBJECTIVE,
-    steps: StepSettings = _STEPS,
+    training: RatioTrainingSettings = _TRAINING,
     search: SearchSettings = _SEARCH,
     *,
     overwrite: bool = False,
@@ -72,7 +72,7 @@ def learn_ratios(
         out: folder for mask_alphas.bin (the released layout), .json (readable, with all settings) and .png.
         ratios: how parameters share ratios, their mean in (0, 1), epsilon 0 or more.
         objective: the terms and their weights, 0 or more; tokens of a block, 2 or more.
-        steps: learning rate above 0, steps, batch; bfloat16, DeepSpeed; seed of everything that is drawn.
+        training: learning rate above 0, steps, batch; bfloat16, DeepSpeed; seed of everything that is drawn.
         search: whether to search in place of training, and how many averages to measure.
         overwrite: replace an earlier mask_alphas.bin, at the end.
 
@@ -85,18 +85,18 @@ def learn_ratios(
             samples or models that are missing, differ or can't be read, or a loss that is not finite.
     """
     before, after, data, out = map(Path, (before, after, data, out))
-    _check(objective, steps, search, out / BIN_NAME, overwrite=overwrite)
+    _check(objective, training, search, out / BIN_NAME, overwrite=overwrite)
     quiet()
-    arguments = training_arguments(out, steps)
+    arguments = training_arguments(out, training)
     tokenizer = load_tokenizer(after)
     samples = read_samples(data)
     blocks_of_data = label_blocks(samples, tokenizer, objective.block_size, objective.loss_on)
-    dtype = "bfloat16" if steps.bf16 else "float32"
+    dtype = "bfloat16" if training.bf16 else "float32"
     models = load_model(before, dtype), load_model(after, dtype)
     _check_context(objective.block_size, models[1])
     check_pair(*models)
     places = {"before": str(before), "after": str(after), "data": str(data), "out": str(out)}
-    settings = {**places, **Chosen([ratios, objective, steps, search]).record()}
+    settings = {**places, **Chosen([ratios, objective, training, search]).record()}
     with arguments.main_process_first():
         checkpoint = open_work(out, settings)
     blocks, start = start_ratios(models[1], ratios)
@@ -108,8 +108,8 @@ def learn_ratios(
         blocks=blocks,
         num_layers=models[1].config.num_hidden_layers,
         mean_ratio=ratios.mean_ratio,
-        rows=steps.micro_batch,
-        seed=steps.seed,
+        rows=training.micro_batch,
+        seed=training.seed,
         device=arguments.device,
     )
     goal = make_objective(objective, sources)
@@ -118,9 +118,9 @@ def learn_ratios(
         for model in models:
             nn.Module.to(model, arguments.device)
         note = EvaluationLines(search.evaluations, shown=is_first())
-        result = search_ratios(*models, start, blocks, goal, search.evaluations, steps.seed, journal, note)
+        result = search_ratios(*models, start, blocks, goal, search.evaluations, training.seed, journal, note)
     else:
-        callbacks = [ProgressLines(), StopWhenConverged(steps.settle_tolerance, steps.settle_window)]
+        callbacks = [ProgressLines(), StopWhenConverged(training.settle_tolerance, training.settle_window)]
         result = train_ratios(*models, start, blocks, goal, arguments, callbacks, checkpoint)
     if is_first():
         write_result(result, {**settings, **_facts(arguments, blocks_of_data)}, out)
@@ -133,13 +133,13 @@ def learn_ratios(
 
 def _check(
     objective: ObjectiveSettings,
-    steps: StepSettings,
+    training: RatioTrainingSettings,
     search: SearchSettings,
     result: Path,
     *,
     overwrite: bool,
 ) -> None:
-    if search.optimizer == "search" and steps.deepspeed:
+    if search.optimizer == "search" and training.deepspeed:
         raise UserError("--optimizer search does not run under DeepSpeed: use torchrun or one process")
     if objective.reward_model and search.optimizer != "search":
         raise UserError("--reward_model has no gradient in the ratios: give --optimizer search with it")

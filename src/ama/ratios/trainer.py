@@ -26,7 +26,7 @@ from ama.ratios.masked_model import mask_model
 from ama.ratios.objective import Objective
 from ama.ratios.parameter_blocks import ParameterBlocks
 from ama.ratios.result import RatioResult
-from ama.settings.ratios import StepSettings
+from ama.settings.ratios import RatioTrainingSettings
 
 _SCALARS = "scalars.bin"
 
@@ -132,34 +132,34 @@ def train_ratios(
     return RatioResult(mask, [start, *ratio_path(history)], verdict, done.metrics)
 
 
-def training_arguments(out: Path, steps: StepSettings) -> TrainingArguments:
+def training_arguments(out: Path, training: RatioTrainingSettings) -> TrainingArguments:
     """Return the Hugging Face Trainer's arguments, and join the other processes of the run.
 
     Raises:
         UserError: DeepSpeed without a launcher.
     """
-    deepspeed = str(steps.deepspeed) if steps.deepspeed else None
+    deepspeed = str(training.deepspeed) if training.deepspeed else None
     return TrainingArguments(
         output_dir=str(out),
-        learning_rate=steps.lr,
+        learning_rate=training.lr,
         lr_scheduler_type="cosine",
-        warmup_steps=steps.warmup,
-        num_train_epochs=steps.epochs,
-        max_steps=steps.max_steps or -1,
-        per_device_train_batch_size=steps.micro_batch,
-        gradient_accumulation_steps=steps.gradient_accumulation_steps,
-        activation_checkpointing=steps.gradient_checkpointing,
+        warmup_steps=training.warmup,
+        num_train_epochs=training.epochs,
+        max_steps=training.max_steps or -1,
+        per_device_train_batch_size=training.micro_batch,
+        gradient_accumulation_steps=training.gradient_accumulation_steps,
+        activation_checkpointing=training.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False},
         weight_decay=0.0,
         max_grad_norm=0.0,
-        seed=steps.seed,
-        save_steps=steps.save_steps,
+        seed=training.seed,
+        save_steps=training.save_steps,
         save_total_limit=1,
         logging_steps=1,
         logging_nan_inf_filter=False,
         deepspeed=deepspeed,
         accelerator_config=join_deepspeed(deepspeed),
-        use_cpu=not torch.accelerator.is_available() and not steps.deepspeed,
+        use_cpu=not torch.accelerator.is_available() and not training.deepspeed,
         remove_unused_columns=False,
         disable_tqdm=True,
         report_to="none",

@@ -48,7 +48,7 @@ def blocks_in_level(level: str) -> int | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LearnedFrom(Settings):
+class RatioFiles(Settings):
     """Models, data and result."""
 
     before: Path = option(help="model before RLHF (model_path0)", metavar="DIR")
@@ -113,8 +113,8 @@ class ObjectiveSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepSettings(Settings):
-    """How Adam steps the ratios."""
+class RatioTrainingSettings(Settings):
+    """How the ratios are trained."""
 
     lr: float = option(2e-5, "learning rate, per linear map that a ratio governs", above=0)
     epochs: float = option(1.0, "passes over the samples", above=0, aliases=("num_train_epochs",))
