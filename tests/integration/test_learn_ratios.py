@@ -46,16 +46,26 @@ def _of_average(objective: Objective, ratios: LearnedRatios, blocks: ParameterBl
     return objective.of_model(mixed, ratios().detach())
 
 
+def _in_step(
+    objective: Objective,
+    model: PreTrainedModel,
+    ratios: LearnedRatios,
+    data: Mapping[str, Tensor],
+    **share: int,
+) -> float:
+    return float(objective.in_step(model, ratios, data, **share)[0].detach())
+
+
 def test_training_and_search_have_the_same_objective() -> None:
     model, ratios, blocks = masked("llama", "lblock3")
     objective = _objective(_data(), blocks)
     value = _of_average(objective, ratios, blocks)
-    assert float(objective.in_step(model, ratios, objective.data)[0]) == pytest.approx(value, rel=1e-6)
+    assert _in_step(objective, model, ratios, objective.data) == pytest.approx(value, rel=1e-6)
     # Micro-batches of a step add up to it, however unevenly the labels lie.
     labels = int(_data()["labels"][:, 1:].ne(IGNORED).sum())
     parts = [{name: rows[at : at + 2] for name, rows in objective.data.items()} for at in (0, 2, 4)]
     share = {"labels": labels, "micro_batches": 3}
-    summed = sum(float(objective.in_step(model, ratios, part, **share)[0]) for part in parts)
+    summed = sum(_in_step(objective, model, ratios, part, **share) for part in parts)
     assert summed == pytest.approx(value, rel=1e-6)
 
 
@@ -80,9 +90,9 @@ def test_a_term_of_its_own_is_added_to_both() -> None:
     known = _objective(_data(), blocks)
     objective = Objective(*known.terms, _Drift(token_ids(6) // 2))
     assert list(objective.data) == ["input_ids", "labels", "retain_ids", "drift_ids"]
-    found = float(objective.in_step(model, ratios, objective.data)[0])
+    found = _in_step(objective, model, ratios, objective.data)
     assert found == pytest.approx(_of_average(objective, ratios, blocks), rel=1e-6)
-    assert found > float(known.in_step(model, ratios, known.data)[0]) + 1e-4
+    assert found > _in_step(known, model, ratios, known.data) + 1e-4
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "search"])
