@@ -3,7 +3,6 @@
 import argparse
 import itertools
 import json
-from argparse import Namespace
 from pathlib import Path
 
 import torch
@@ -15,19 +14,21 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ama.averaging.in_memory import InMemoryAverage
-from ama.averaging.live import plan_live
-from ama.averaging.schedules.normalization import Approach
 from ama.averaging.schedules.schedule import Schedule
-from ama.console import Parser
-from ama.data.labelled_blocks import LossOn, label_blocks
+from ama.console.command import Chosen
+from ama.data.labelled_blocks import label_blocks
 from ama.data.samples import Sample
 from ama.models import load_model, load_tokenizer, quiet
-from ama.ratios.objective import whole_loss
-from ama.ratios.optimize import optimize, start_ratios
-from ama.ratios.options import add_options, mask_settings, training_arguments
+from ama.optimize_masks import COMMAND
+from ama.ratios.learned_ratios import start_ratios
+from ama.ratios.objective import Objective
 from ama.ratios.retain import draw_unconditional
+from ama.ratios.terms import Likelihood, Retain
+from ama.ratios.trainer import train_ratios, training_arguments
 from ama.sandbox.pair import PairSettings, build_pair
 from ama.settings.merging import Scope
+from ama.settings.ratios import Approach, RatioSettings, RatioTrainingSettings
+from ama.settings.samples import LossOn
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "masks" / "small_model.args"
 MEAN, STEP, BLOCKS = 0.2, 0.05, 3
@@ -49,36 +50,34 @@ def grid() -> list[tuple[float, ...]]:
     return [tuple(part * STEP for part in point) for point in points if sum(point) == total]
 
 
-def options_for(folder: Path, approach: Approach, loss_on: LossOn, retain: float, seed: int) -> Namespace:
-    """Read the shipped configuration with what differs from run to run."""
-    parser = Parser("optimize_masks", "")
-    add_options(parser)
-    places = ["--before=.", "--after=.", "--dataset_path=.", f"--output_dir={folder / 'masks'}"]
+def settings_for(approach: Approach, loss_on: LossOn, retain: float, seed: int) -> Chosen:
+    """Return the shipped configuration with what differs from run to run."""
+    places = ["--before=.", "--after=.", "--data=.", "--out=."]
     choices = [
         f"--approach={approach}",
         f"--loss_on={loss_on}",
         f"--retain_weight={retain}",
         f"--seed={seed}",
     ]
-    return parser.parse_args([f"@{CONFIG}", *places, *choices])
+    return COMMAND.parse([f"@{CONFIG}", *places, *choices])
 
 
 def data_for(
     folder: Path, tokenizer: PreTrainedTokenizerBase, before: PreTrainedModel, loss_on: LossOn, seed: int
-) -> dict[str, Tensor]:
+) -> tuple[dict[str, Tensor], Tensor]:
     """Return blocks of the code that after was trained on, and of before's own texts."""
     text = (folder / "texts" / "code_train.txt").read_text()
     data = label_blocks(samples_of(text), tokenizer, SIZE, loss_on)
-    data = {name: values[:ROWS] for name, values in data.items()}
-    return {**data, "retain_ids": draw_unconditional(before, tokenizer, ROWS, SIZE, seed)}
+    own = draw_unconditional(before, tokenizer, ROWS, SIZE, seed)
+    return {name: values[:ROWS] for name, values in data.items()}, own
 
 
-def learn(folder: Path, data: dict[str, Tensor], options: Namespace) -> list[float]:
+def learn(folder: Path, objective: Objective, chosen: Chosen) -> list[float]:
     """Return the ratios that the training ends with."""
-    settings = mask_settings(options)
-    used = {name: values for name, values in data.items() if settings.retain_weight or name != "retain_ids"}
-    models = [load_model(folder / name, "float32") for name in ("before", "after")]
-    return optimize(models[0], models[1], used, settings, training_arguments(options)).mask.ratios()
+    before, after = (load_model(folder / name, "float32") for name in ("before", "after"))
+    blocks, ratios = start_ratios(after, chosen[RatioSettings])
+    arguments = training_arguments(folder / "masks", chosen[RatioTrainingSettings])
+    return train_ratios(before, after, ratios, blocks, objective, arguments).mask.ratios()
 
 
 def compare(folder: Path, seed: int, settings: PairSettings, losses: list[LossOn], table: Table) -> None:
@@ -87,20 +86,23 @@ def compare(folder: Path, seed: int, settings: PairSettings, losses: list[LossOn
     before, after = (load_model(folder / name, "float32") for name in ("before", "after"))
     tokenizer, average = load_tokenizer(folder / "before"), InMemoryAverage(before, after)
     for loss_on in losses:
-        data = data_for(folder, tokenizer, before, loss_on, seed)
+        data, own = data_for(folder, tokenizer, before, loss_on, seed)
         for retain in (0.0, 1.0):
-            options = options_for(folder, Approach.NORMALIZED, loss_on, retain, seed)
-            blocks, _ = start_ratios(after, mask_settings(options))
+            # The shipped configuration has no penalty.
+            terms = [Likelihood(data, ROWS), *([Retain(retain, own, ROWS)] if retain else [])]
+            objective = Objective(*terms)
+            blocks, _ = start_ratios(
+                after, settings_for(Approach.NORMALIZED, loss_on, retain, seed)[RatioSettings]
+            )
 
             def value(ratios: tuple[float, ...]) -> float:
                 schedule: Schedule = blocks.schedule(ratios, MEAN, extrapolate=True)  # noqa: B023
-                model = average.mix(plan_live(before, after, schedule))
-                return whole_loss(model, data, retain, ROWS)  # noqa: B023
+                return objective.of_model(average.mix(schedule), torch.tensor(ratios))  # noqa: B023
 
             equal = value((MEAN,) * BLOCKS)
             best, point = min((value(point), point) for point in grid())
             for approach in Approach:
-                ratios = learn(folder, data, options_for(folder, approach, loss_on, retain, seed))
+                ratios = learn(folder, objective, settings_for(approach, loss_on, retain, seed))
                 gain = (equal - value(tuple(ratios))) / (equal - best)
                 found = " ".join(f"{ratio:.3f}" for ratio in ratios)
                 where = " ".join(f"{ratio:.2f}" for ratio in point)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ama.data.samples import read_samples
 from ama.models import load_model, load_tokenizer
-from ama.sampling import SamplingSettings, sample_replies
+from ama.sampling.generation import sample_replies
+from ama.settings.sampling import SamplingSettings
 
 
 def speed(model_path: Path, prompts: list[str], new_tokens: int, batch: int) -> float:
@@ -20,7 +21,7 @@ def speed(model_path: Path, prompts: list[str], new_tokens: int, batch: int) -> 
         batch: replies at a time.
     """
     model, tokenizer = load_model(model_path), load_tokenizer(model_path)
-    settings = SamplingSettings(max_new_tokens=new_tokens, batch=batch)
+    settings = SamplingSettings(max_new_tokens=new_tokens, sample_batch=batch)
     sample_replies(model, tokenizer, prompts[:1], settings)
     begun = time.perf_counter()
     replies = sample_replies(model, tokenizer, prompts, settings)

@@ -15,14 +15,14 @@ from rich.table import Table
 from torch import Tensor
 
 from ama.averaging.in_memory import InMemoryAverage
-from ama.averaging.live import plan_live
 from ama.averaging.schedules.mask_alphas import read_mask
 from ama.averaging.schedules.schedule import Schedule
-from ama.data.labelled_blocks import IGNORED, LossOn, label_blocks
+from ama.data.labelled_blocks import IGNORED, label_blocks
 from ama.data.samples import read_samples
 from ama.models import load_model, load_tokenizer, quiet
-from ama.ratios.objective import summed_loss
+from ama.ratios.terms import summed_loss
 from ama.settings.merging import Scope
+from ama.settings.samples import LossOn
 
 console = Console(width=140)
 
@@ -32,8 +32,8 @@ def learn(arguments: argparse.Namespace, level: str, mean: float, more: Sequence
     out: Path = arguments.work / f"{level}_{mean:g}"
     if not (out / "mask_alphas.bin").exists():
         models = ["--before", arguments.before, "--after", arguments.after]
-        choices = ["--dataset_path", arguments.samples, "--mask_level", level, "--init_val", str(mean)]
-        command = [sys.executable, "-m", "ama.optimize_masks", *models, *choices, "--output_dir", out, *more]
+        choices = ["--data", arguments.samples, "--mask_level", level, "--mean_ratio", str(mean)]
+        command = [sys.executable, "-m", "ama.optimize_masks", *models, *choices, "--out", out, *more]
         subprocess.run(list(map(str, command)), check=True)
     return out
 
@@ -86,11 +86,11 @@ def main() -> None:
             sums, counts = losses(model, data)
             table.add_row(loss_on, "", name, f"{sums.sum() / counts.sum():.4f}", "")
         for mean in arguments.means:
-            equal = losses(average.mix(plan_live(before, after, Schedule(mean, scope=Scope.LINEAR))), data)
+            equal = losses(average.mix(Schedule(mean, scope=Scope.LINEAR)), data)
             table.add_row(loss_on, f"{mean:g}", "equal", f"{equal[0].sum() / equal[1].sum():.4f}", "")
             for level in arguments.levels:
                 mask = read_mask(folders[level, mean])
-                found = losses(average.mix(plan_live(before, after, mask.schedule(extrapolate=True))), data)
+                found = losses(average.mix(mask.schedule(extrapolate=True)), data)
                 loss = f"{found[0].sum() / found[1].sum():.4f}"
                 table.add_row(loss_on, f"{mean:g}", level, loss, gain(equal, found))
     console.print(f"{len(samples)} samples held out, {len(data['input_ids'])} blocks; {machine()}")

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from ama.averaging.live import live_sites
-from ama.averaging.schedules.normalization import Approach
 from ama.data import pack, read_texts
 from ama.models import load_tokenizer, quiet
-from ama.ratios.blocks import mask_blocks
-from ama.ratios.model import MaskedLinear, mask_model
-from ama.ratios.module import LearnedRatios
-from ama.ratios.objective import summed_loss
+from ama.ratios.learned_ratios import LearnedRatios
+from ama.ratios.masked_model import MaskedLinear, mask_model
+from ama.ratios.parameter_blocks import parameter_blocks
+from ama.ratios.terms import summed_loss
 from ama.settings.merging import Scope
+from ama.settings.ratios import Approach
 
 MEAN = 0.2
 
@@ -44,7 +44,7 @@ class PlainLinear(nn.Module):
 
 
 def _ours(before: PreTrainedModel, after: PreTrainedModel) -> tuple[PreTrainedModel, list[Tensor]]:
-    blocks = mask_blocks("block3", live_sites(after), after.config.num_hidden_layers, Scope.LINEAR)
+    blocks = parameter_blocks("block3", live_sites(after), after.config.num_hidden_layers, Scope.LINEAR)
     ratios = LearnedRatios(len(blocks.labels), MEAN, 0.2, Approach.NORMALIZED)
     model = mask_model(before, after, ratios, blocks)
     values = [torch.tensor(MEAN, requires_grad=True) for _ in blocks.labels]

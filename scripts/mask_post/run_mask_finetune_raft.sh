@@ -40,6 +40,6 @@ source "${repo_root}/scripts/lib/launch.sh"
 
 activate_environment
 run_logged "$log_path" launch "$num_gpus" "$hostfile" "$zero_stage" -m ama.optimize_masks \
-  --before "$model_path0" --after "$model_path" --dataset_path "$dataset_path" --output_dir "$output_dir" \
-  --approach "$approach" --mask_level "$mask_level" --init_val "$init_val" --epsilon "$epsilon" --lr "$lr" \
+  --before "$model_path0" --after "$model_path" --data "$dataset_path" --out "$output_dir" \
+  --approach "$approach" --mask_level "$mask_level" --mean_ratio "$init_val" --epsilon "$epsilon" --lr "$lr" \
   --reg_alpha "$reg_alpha" --sum_reg_type "$sum_reg_type" "$@"

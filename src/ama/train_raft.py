@@ -46,8 +46,8 @@ def main() -> None:
 
 
 def _settings(options: Namespace) -> RaftSettings:
-    from ama.data.labelled_blocks import LossOn
     from ama.sampling.options import sampling_settings
+    from ama.settings.samples import LossOn
     from ama.training.raft import RaftSettings
     from ama.training.selection import Keep, SelectionSettings
 

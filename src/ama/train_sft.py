@@ -19,9 +19,9 @@ def main() -> None:
     from ama.training.options import stage_settings
 
     settings = stage_settings(options)
-    from ama.data.labelled_blocks import LossOn
     from ama.data.samples import read_samples
     from ama.models import check_target
+    from ama.settings.samples import LossOn
     from ama.training.sft import train_sft
 
     check_target(options.out, overwrite=options.overwrite)

@@ -24,7 +24,7 @@ from ama import evaluate_reward, interpolate
 from ama.data.samples import Sample, read_samples
 from ama.evaluation.scores import Score, read_scores
 from ama.models import load_model, load_reward_model, load_tokenizer
-from ama.sampling import score_texts
+from ama.sampling.reward import score_texts
 
 Row = dict[str, Score]
 

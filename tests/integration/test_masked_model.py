@@ -10,12 +10,13 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, PreTrainedModel, TrainingArguments
 
 from ama.averaging.schedules.mask_alphas import read_mask, write_mask
-from ama.averaging.schedules.normalization import Approach
-from ama.ratios.module import LearnedRatios
-from ama.ratios.optimize import learned_mask
-from ama.ratios.penalty import Penalty, penalty_weights
-from ama.ratios.trainer import MaskTrainer
+from ama.ratios.learned_ratios import LearnedRatios, learned_mask
+from ama.ratios.objective import Objective
+from ama.ratios.penalty import penalty_weights
+from ama.ratios.terms import Likelihood, RatioPenalty, Retain
+from ama.ratios.trainer import RatioTrainer
 from ama.settings.merging import Scope
+from ama.settings.ratios import Approach, Penalty
 
 LEVELS = [
     *((level, Approach.NORMALIZED) for level in ("block3", "block2", "layerwise", "linearwise", "lblock3")),
@@ -73,15 +74,15 @@ def test_gradients_are_those_of_finite_differences(
     monkeypatch.setattr(Tensor, "float", lambda tensor: tensor)
     model, ratios, blocks = masked(family, "lblock3", scope, approach, torch.float64)
     kind = Penalty.ABSOLUTE_WEIGHTED
-    trainer = MaskTrainer(
+    batch = {"input_ids": token_ids(), "labels": token_ids(), "retain_ids": token_ids(1)}
+    terms = [Likelihood(batch, 2), Retain(0.5, batch["retain_ids"], 1)]
+    if penalised:
+        terms.append(RatioPenalty(0.01, kind, ratios.mean, penalty_weights(kind, blocks.linears, 4)))
+    trainer = RatioTrainer(
         model=model,
         args=TrainingArguments(str(tmp_path), use_cpu=True, report_to="none"),
-        reg_alpha=0.01 if penalised else 0.0,
-        kind=kind,
-        weights=penalty_weights(kind, blocks.linears, 4),
-        retain_weight=0.5,
+        objective=Objective(*terms),
     )
-    batch = {"input_ids": token_ids(), "labels": token_ids(), "retain_ids": token_ids(1)}
 
     def objective() -> Tensor:
         loss: Tensor = trainer.compute_loss(model, batch)

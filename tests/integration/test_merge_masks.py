@@ -76,7 +76,7 @@ def test_our_layout_is_the_released_one(tmp_path: Path) -> None:
     from support.masking import masked
 
     from ama.averaging.schedules.mask_alphas import write_mask
-    from ama.ratios.optimize import learned_mask
+    from ama.ratios.learned_ratios import learned_mask
 
     _, ratios, blocks = masked("llama", "lblock3")
     write_mask(learned_mask(ratios, blocks), tmp_path, {})

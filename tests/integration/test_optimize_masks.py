@@ -76,9 +76,10 @@ def test_loss_falls(scene: Path) -> None:
 
 def _merge_loss(scene: Path, masks: Path, name: str) -> float:
     """Return the loss of a merge on the samples, which it has been trained for."""
-    from ama.data.labelled_blocks import LossOn, label_blocks
+    from ama.data.labelled_blocks import label_blocks
     from ama.data.samples import read_samples
     from ama.models import load_model, load_tokenizer
+    from ama.settings.samples import LossOn
 
     out = merge(scene, masks, scene / name, "--allow_extrapolation")
     samples = read_samples(scene / "samples.json")
@@ -186,15 +187,15 @@ BAD: dict[str, tuple[tuple[str, ...], Callable[[Path], Any], str]] = {
     "approach": (
         ("--approach", "max"),
         _nothing,
-        "--approach 'max' is unknown: give mask_norm_sigmoid_linear or",
+        "--approach: 'max' is not mask_norm_sigmoid_linear or",
     ),
     "penalty": (
         ("--sum_reg_type", "3"),
         _nothing,
-        "--sum_reg_type '3' is unknown: give 0 or 0.2 or 1 or 1.2",
+        "--sum_reg_type: '3' is not 0 or 0.2 or 1 or 1.2",
     ),
-    "scope": (("--scope", "some"), _nothing, "--scope 'some' is unknown: give all or linear"),
-    "loss_on": (("--loss_on", "x"), _nothing, "--loss_on 'x' is unknown: give text or response"),
+    "scope": (("--scope", "some"), _nothing, "--scope: 'some' is not linear or all"),
+    "loss_on": (("--loss_on", "x"), _nothing, "--loss_on: 'x' is not text or response"),
     "blocks": (
         ("--mask_level", "block9"),
         _nothing,
@@ -202,15 +203,15 @@ BAD: dict[str, tuple[tuple[str, ...], Callable[[Path], Any], str]] = {
     ),
     "pivot": (("--pivots", "1#3"), _nothing, "pivot 3 leaves no layer for the last block"),
     "pivots": (("--pivots", "1|2"), _nothing, "--pivots '1|2' are no layer indices: write them as 7#15"),
-    "epsilon": (("--epsilon", "-0.1"), _nothing, "--epsilon -0.1 is negative or not finite: give 0 or more"),
-    "nan": (("--epsilon", "nan"), _nothing, "--epsilon nan is negative or not finite: give 0 or more"),
+    "epsilon": (("--epsilon", "-0.1"), _nothing, "--epsilon -0.1: give 0 or more"),
+    "nan": (("--epsilon", "nan"), _nothing, "--epsilon nan: give 0 or more"),
     "mean": (
         ("--init_val", "1"),
         _nothing,
-        "--init_val 1.0 lies outside (0, 1): it is the mean of the ratios",
+        "--mean_ratio 1.0: give a number in (0, 1)",
     ),
     "lr": (("--lr", "0"), _nothing, "--lr 0.0: give a number above 0"),
-    "batch": (("--per_device_train_batch_size", "0"), _nothing, "'0' is no whole number above 0"),
+    "batch": (("--per_device_train_batch_size", "0"), _nothing, "--micro_batch 0: give 1 or more"),
     "context": (
         ("--block_size", "65"),
         _nothing,

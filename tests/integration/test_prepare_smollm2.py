@@ -13,10 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ama import merge_masks
 from ama.averaging.schedules.mask_alphas import write_mask
 from ama.prepare_smollm2 import main
-from ama.ratios.model import mask_model
-from ama.ratios.optimize import learned_mask, start_ratios
-from ama.ratios.settings import MaskSettings
+from ama.ratios.learned_ratios import learned_mask, start_ratios
+from ama.ratios.masked_model import mask_model
 from ama.settings.merging import Scope
+from ama.settings.ratios import RatioSettings
 
 ODD_TEXT = "naïve ½ ﬁ 日本語 👩‍👩‍👧\u200b\u00a0\r\n\tdef f(x):\n    return x  # 1234\n مرحبا"
 CHAT = [{"role": "user", "content": "What is the capital of France?"}]
@@ -110,7 +110,7 @@ def test_its_masked_model_is_its_merged_checkpoint(
             parameter.add_(parameter.std() * 0.1 * torch.randn_like(parameter))
     after.save_pretrained(tmp_path / "after")
     AutoTokenizer.from_pretrained(checkpoint).save_pretrained(tmp_path / "after")
-    blocks, ratios = start_ratios(after, MaskSettings(mask_level=level, scope=scope))
+    blocks, ratios = start_ratios(after, RatioSettings(mask_level=level, scope=scope))
     with torch.no_grad():
         ratios.scaled_raw.add_(torch.randn(len(blocks.labels)) / ratios.steps)
     model = mask_model(before, after, ratios, blocks)

@@ -20,10 +20,10 @@ from support.tiny import same
 from ama import optimize_masks, train_raft
 from ama.data.samples import Sample, read_samples
 from ama.errors import UserError
-from ama.sampling import SamplingSettings
 from ama.sampling.journal import Journal
 from ama.sampling.prompts import read_prompts
 from ama.sampling.rollout import rollout
+from ama.settings.sampling import SamplingSettings
 from ama.training.prompts import prompts_of
 from ama.training.selection import Keep, SelectionSettings, collect, repetition, select
 

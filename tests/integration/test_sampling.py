@@ -13,12 +13,15 @@ from transformers import LlamaForSequenceClassification, PreTrainedModel, PreTra
 
 from ama.errors import UserError
 from ama.models import load_model, load_reward_model, load_tokenizer, new_reward_model
-from ama.sampling import SamplingSettings, batches, generation, sample_replies, score_texts
+from ama.sampling import batches, generation
 from ama.sampling.encoding import check_vocabulary, encode_dialogues, padding_id
+from ama.sampling.generation import sample_replies
 from ama.sampling.prompt_cache import prompt_cache
+from ama.sampling.reward import score_texts
+from ama.settings.sampling import SamplingSettings
 
 PROMPTS = [f"###Human: {'w1 w5 ' * count}###Assistant:" for count in (1, 4, 2, 7, 3, 3)]
-SETTINGS = SamplingSettings(samples=2, max_new_tokens=10, batch=5)
+SETTINGS = SamplingSettings(samples=2, max_new_tokens=10, sample_batch=5)
 MARK, END = 2, 0
 
 
@@ -61,7 +64,7 @@ def test_the_seed_decides_and_an_interruption_does_not(
     again: list[int] = []
     resumed = sample_replies(model, tokenizer, PROMPTS, SETTINGS, lambda n, _: again.append(n), done)
     assert (resumed, again) == (replies, [0, 2])
-    other = SamplingSettings(samples=2, max_new_tokens=10, batch=5, seed=1)
+    other = SamplingSettings(samples=2, max_new_tokens=10, sample_batch=5, seed=1)
     assert sample_replies(model, tokenizer, PROMPTS, other) != replies
 
 
@@ -103,7 +106,7 @@ def test_padding_does_not_change_replies_or_scores(
 ) -> None:
     together, alone = (
         sample_replies(
-            model, tokenizer, PROMPTS, SamplingSettings(temperature=0, max_new_tokens=8, batch=size)
+            model, tokenizer, PROMPTS, SamplingSettings(temperature=0, max_new_tokens=8, sample_batch=size)
         )
         for size in (6, 1)
     )
@@ -128,7 +131,7 @@ def test_prompts_that_are_read_once_give_the_same_replies(
         kinds.append(cache is not None)
         return cache
 
-    settings = SamplingSettings(samples=3, max_new_tokens=6, batch=18)
+    settings = SamplingSettings(samples=3, max_new_tokens=6, sample_batch=18)
     with patch.object(generation, "prompt_cache", noted):
         once = sample_replies(model, tokenizer, PROMPTS, settings)
     assert kinds == [family != "sliding"]
@@ -253,11 +256,11 @@ def test_mistakes(
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ({"samples": 0}, "samples 0: must be 1 or more"),
-        ({"temperature": -1.0}, "temperature -1.0: must be 0 or more"),
-        ({"top_p": 0.0}, r"top_p 0.0 lies outside \(0, 1\]"),
-        ({"top_k": -1}, "top_k -1: must be 0 or more"),
-        ({"seed": -1}, "seed -1: must lie between"),
+        ({"samples": 0}, "--samples 0: give 1 or more"),
+        ({"temperature": -1.0}, "--temperature -1.0: give 0 or more"),
+        ({"top_p": 0.0}, r"--top_p 0.0: give a number in \(0, 1\]"),
+        ({"top_k": -1}, "--top_k -1: give 0 or more"),
+        ({"seed": -1}, r"--seed -1: give a number in \[0, 4.29497e\+09\]"),
     ],
 )
 def test_settings_are_checked(setting: dict[str, Any], said: str) -> None:

@@ -13,10 +13,11 @@ from support.tiny import load, same
 from transformers import AutoModelForCausalLM
 
 from ama import train_reward, train_sft
-from ama.data.labelled_blocks import IGNORED, LossOn
+from ama.data.labelled_blocks import IGNORED
 from ama.data.pairs import Pair
 from ama.data.samples import Sample
 from ama.models import load_reward_model, load_tokenizer
+from ama.settings.samples import LossOn
 from ama.training.reward_model import Accuracy, hold_out
 from ama.training.sft import sft_rows
 

@@ -11,8 +11,8 @@ setup() {
   stub "${stubs}/torchrun" <<<'record torchrun "$@"'
   stub "${stubs}/deepspeed" <<<'record deepspeed "$@"'
   recipe="${repository}/scripts/mask_post/run_mask_finetune_raft.sh"
-  options=(--before path/to/model_before_rlhf --after path/to/model_after_rlhf --dataset_path data/collected_samples
-    --output_dir output/masks_block3_0.2 --approach mask_norm_sigmoid_linear --mask_level block3 --init_val 0.2
+  options=(--before path/to/model_before_rlhf --after path/to/model_after_rlhf --data data/collected_samples
+    --out output/masks_block3_0.2 --approach mask_norm_sigmoid_linear --mask_level block3 --mean_ratio 0.2
     --epsilon 0.2 --lr 2e-5 --reg_alpha 1e-4 --sum_reg_type 0.2)
 }
 
@@ -26,8 +26,8 @@ setup() {
     approach=mask_shift_sigmoid_linear mask_level=layerwise init_val=0.4 epsilon=0.5 lr=0.1 reg_alpha=0 sum_reg_type=1 \
     bash "$recipe" --bf16 --note "two words"
   expect_lines "$calls" python -m ama.optimize_masks --before "my models/sft" --after 'models/*' \
-    --dataset_path "a b.json" --output_dir "an out" --approach mask_shift_sigmoid_linear --mask_level layerwise \
-    --init_val 0.4 --epsilon 0.5 --lr 0.1 --reg_alpha 0 --sum_reg_type 1 --bf16 --note "two words"
+    --data "a b.json" --out "an out" --approach mask_shift_sigmoid_linear --mask_level layerwise \
+    --mean_ratio 0.4 --epsilon 0.5 --lr 0.1 --reg_alpha 0 --sum_reg_type 1 --bf16 --note "two words"
 }
 
 @test "several processes on one machine: torchrun" {

@@ -26,12 +26,12 @@ from transformers import (
 
 from ama import merge_masks, optimize_masks
 from ama.averaging.live import live_sites
-from ama.averaging.schedules.normalization import Approach
 from ama.models import quiet
-from ama.ratios.blocks import MaskBlocks, mask_blocks
-from ama.ratios.model import mask_model
-from ama.ratios.module import LearnedRatios
+from ama.ratios.learned_ratios import LearnedRatios
+from ama.ratios.masked_model import mask_model
+from ama.ratios.parameter_blocks import ParameterBlocks, parameter_blocks
 from ama.settings.merging import Scope
+from ama.settings.ratios import Approach
 from support.tiny import scatter
 
 VOCABULARY = 40
@@ -72,12 +72,12 @@ def masked(
     scope: Scope = Scope.LINEAR,
     approach: Approach = Approach.NORMALIZED,
     dtype: torch.dtype = torch.float32,
-) -> tuple[PreTrainedModel, LearnedRatios, MaskBlocks]:
+) -> tuple[PreTrainedModel, LearnedRatios, ParameterBlocks]:
     """Return the masked model of two tiny ones, its ratios (away from their mean) and blocks."""
     before, after = tiny_model(family, 1), tiny_model(family, 2)
     if dtype == torch.float64:
         before, after = _in_double(before), _in_double(after)
-    blocks = mask_blocks(level, live_sites(after), LAYERS, scope)
+    blocks = parameter_blocks(level, live_sites(after), LAYERS, scope)
     paces = [max(1, len(layers)) for layers in blocks.linears]
     ratios = LearnedRatios(len(blocks.labels), 0.2, 0.2, approach, paces).to(dtype)
     generator = torch.Generator().manual_seed(4)

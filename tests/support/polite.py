@@ -16,7 +16,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from ama import train_reward, train_sft
 from ama.data.samples import read_samples
 from ama.models import load_model, load_reward_model, load_tokenizer, quiet
-from ama.sampling import SamplingSettings, sample_replies, score_texts
+from ama.sampling.generation import sample_replies
+from ama.sampling.reward import score_texts
+from ama.settings.sampling import SamplingSettings
 from support.call import call
 from support.shared import once
 
@@ -103,7 +105,7 @@ def _train(folder: Path) -> None:
 def rewards(world: Path, model: Path) -> Tensor:
     """Return the reward of a reply to each held-out prompt, float64 of shape (128,)."""
     prompts = [sample.prompt for sample in read_samples(world / "eval.json")]
-    settings = SamplingSettings(max_new_tokens=8, batch=128)
+    settings = SamplingSettings(max_new_tokens=8, sample_batch=128)
     replies = sample_replies(load_model(model), load_tokenizer(model), prompts, settings)
     texts = [prompt + reply for prompt, reply in zip(prompts, replies, strict=True)]
     judge = world / "judge"

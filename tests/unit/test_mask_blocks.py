@@ -6,9 +6,10 @@ import pytest
 
 from ama.averaging.sites import Site, find_sites
 from ama.errors import UserError
-from ama.ratios.blocks import block_pivots, mask_blocks
-from ama.ratios.penalty import Penalty, penalty_weights
+from ama.ratios.parameter_blocks import block_pivots, parameter_blocks
+from ama.ratios.penalty import penalty_weights
 from ama.settings.merging import Scope
+from ama.settings.ratios import Penalty
 
 
 def _sites(layers: int, *, tied: bool = False) -> dict[str, Site]:
@@ -32,7 +33,7 @@ def test_borders(layers: int, count: int, pivots: tuple[int, ...]) -> None:
 
 
 def test_sizes_of_the_paper() -> None:
-    blocks = mask_blocks("block3", _sites(26), 26, Scope.LINEAR)
+    blocks = parameter_blocks("block3", _sites(26), 26, Scope.LINEAR)
     assert [len(layers) for layers in blocks.linears] == [16, 18, 18]
 
 
@@ -48,21 +49,21 @@ def test_sizes_of_the_paper() -> None:
 )
 @pytest.mark.parametrize("tied", [False, True])
 def test_levels(level: str, scope: Scope, count: int, head: int | None, tied: bool) -> None:
-    blocks = mask_blocks(level, _sites(6, tied=tied), 6, scope)
+    blocks = parameter_blocks(level, _sites(6, tied=tied), 6, scope)
     assert len(blocks.labels) == len(blocks.linears) == count
     assert blocks.index.get("model.embed_tokens.weight" if tied else "lm_head.weight") == head
     assert set(blocks.index.values()) == set(range(count))
 
 
 def test_scope_all_puts_embeddings_with_the_first_block() -> None:
-    blocks = mask_blocks("block3", _sites(6), 6, Scope.ALL)
+    blocks = parameter_blocks("block3", _sites(6), 6, Scope.ALL)
     assert blocks.index["model.embed_tokens.weight"] == 0
     assert blocks.index["model.layers.5.input_layernorm.weight"] == 2
     assert "model.norm.weight" not in blocks.index
 
 
 def test_pivots_in_place_of_equal_blocks() -> None:
-    blocks = mask_blocks("block3", _sites(6), 6, Scope.LINEAR, (0, 4))
+    blocks = parameter_blocks("block3", _sites(6), 6, Scope.LINEAR, (0, 4))
     assert blocks.linears == ((0, 0), (1, 1, 2, 2, 3, 3, 4, 4), (5, 5))
 
 
@@ -81,7 +82,7 @@ def test_pivots_in_place_of_equal_blocks() -> None:
 )
 def test_refused(level: str, pivots: tuple[int, ...], message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
-        mask_blocks(level, _sites(6), 6, Scope.LINEAR, pivots)
+        parameter_blocks(level, _sites(6), 6, Scope.LINEAR, pivots)
 
 
 def test_penalty_is_the_released_one_at_26_layers() -> None:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ama.data.samples import Sample
 from ama.errors import UserError
+from ama.settings.samples import LossOn
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
 IGNORED = -100
-
-
-class LossOn(StrEnum):
-    """Which tokens the likelihood counts."""
-
-    TEXT = "text"
-    RESPONSE = "response"
 
 
 def label_blocks(

@@ -13,13 +13,7 @@ from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.sites import Part, Site
 from ama.checkpoint.resolve import open_pair
 from ama.errors import UserError
-from ama.evaluation.subject import (
-    Loader,
-    Subject,
-    average_subject,
-    model_subject,
-    pair_name,
-)
+from ama.evaluation.subject import Loader, Subject, average_subject, model_subject, pair_name
 from ama.evaluation.sweep_record import SweepPoint
 from ama.settings.merging import Scope
 

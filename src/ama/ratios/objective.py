@@ -1,71 +1,101 @@
-"""The objective of the ratios: the likelihood of samples, the retain term, and both over a whole data set."""
+"""An objective of the ratios: a sum of terms, from which training and search take the same numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
 
-from ama.data.labelled_blocks import IGNORED
-from ama.processes import rank_and_size, sum_over_processes
-from ama.ratios.blocks import MaskBlocks
-from ama.ratios.penalty import penalty, penalty_weights
-from ama.ratios.settings import MaskSettings
+from ama.ratios.learned_ratios import LearnedRatios
 
 
-def summed_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the summed cross-entropy of the next tokens, in nats, float32 or wider.
+@dataclass(frozen=True)
+class Step:
+    """A micro-batch of an optimizer step, and the model's output for it.
 
-    Args:
-        logits: shape (rows, length, vocabulary).
-        labels: int64 of shape (rows, length); -100 does not count, nor does the first of a row.
+    Attributes:
+        data: the micro-batch by column, each of shape (rows, block_size).
+        logits: by the column that was read, each of shape (rows, block_size, vocabulary).
+        ratios: the module of the ratios.
+        labels: how many count in the step, over all processes and micro-batches; None to count this one's.
+        processes: of the run, which average their gradients.
+        micro_batches: of the step on each process, which adds up their gradients.
     """
-    wide = torch.promote_types(logits.dtype, torch.float32)
-    flat = logits[:, :-1].flatten(0, 1).to(wide)
-    return cross_entropy(flat, labels[:, 1:].flatten(), ignore_index=IGNORED, reduction="sum")
+
+    data: Mapping[str, Tensor]
+    logits: Mapping[str, Tensor]
+    ratios: LearnedRatios
+    labels: Tensor | int | None = None
+    processes: int = 1
+    micro_batches: int = 1
 
 
-@torch.inference_mode()
-def mean_loss(model: nn.Module, ids: Tensor, labels: Tensor, rows: int) -> float:
-    """Return the mean cross-entropy of a data set, in nats per token that counts.
+class Term:
+    """A term of the objective, weight included.
 
-    Under torch.distributed the processes share the blocks, and each returns the mean over all of them.
-
-    Args:
-        model: a causal language model in evaluation mode.
-        ids: token ids of shape (blocks, block_size).
-        labels: of the same shape; see `summed_loss`.
-        rows: blocks at a time.
+    Attributes:
+        data: what it needs in a training, by column, each of shape (blocks, block_size).
+        reads: the column of token ids for which it needs the model's logits; empty for none.
     """
-    rank, size = rank_and_size()
-    device = next(model.parameters()).device
-    total = torch.zeros(2, dtype=torch.float64)
-    for start in range(rank * rows, len(ids), size * rows):
-        batch, wanted = (values[start : start + rows].to(device) for values in (ids, labels))
-        loss = summed_loss(model(input_ids=batch, use_cache=False).logits, wanted)
-        total += torch.stack([loss.double().cpu(), wanted[:, 1:].ne(IGNORED).sum().double().cpu()])
-    total = sum_over_processes(total, device)
-    return float(total[0] / total[1])
+
+    data: Mapping[str, Tensor]
+    reads: str = ""
+
+    def __init__(self) -> None:
+        """Start without data."""
+        self.data = {}
+
+    def in_step(self, step: Step) -> Tensor:
+        """Return the term's part of an optimizer step: a scalar with a gradient in the ratios."""
+        raise NotImplementedError(f"{type(self).__name__} has no gradient in the ratios")
+
+    def of_model(self, model: PreTrainedModel, ratios: Tensor) -> float:
+        """Return the term of an averaged model in evaluation mode; `ratios` are its own, shape (n,)."""
+        raise NotImplementedError
 
 
-def whole_loss(model: nn.Module, data: Mapping[str, Tensor], retain_weight: float, rows: int) -> float:
-    """Return the training objective of a whole data set, without the penalty.
+class Objective:
+    """A sum of terms; the lower, the better."""
 
-    Args:
-        model: an averaged model in evaluation mode.
-        data: `input_ids` and `labels`, and `retain_ids` for the retain term, of shape (blocks, block_size).
-        retain_weight: LAMBDA, the weight of the retain term.
-        rows: blocks at a time.
-    """
-    loss = mean_loss(model, data["input_ids"], data["labels"], rows)
-    if retain_weight:
-        loss += retain_weight * mean_loss(model, data["retain_ids"], data["retain_ids"], rows)
-    return loss
+    def __init__(self, *terms: Term) -> None:
+        """Take the terms, which are added in this order."""
+        self.terms = terms
 
+    @property
+    def data(self) -> dict[str, Tensor]:
+        """What a training needs, by column, all of as many rows."""
+        return {name: values for term in self.terms for name, values in term.data.items()}
 
-def whole_penalty(ratios: Tensor, blocks: MaskBlocks, num_layers: int, settings: MaskSettings) -> float:
-    """Return reg_alpha times the penalty on some ratios, shape (n,)."""
-    weights = penalty_weights(settings.sum_reg_type, blocks.linears, num_layers).to(ratios.dtype)
-    return settings.reg_alpha * float(penalty(settings.sum_reg_type, ratios, settings.init_val, weights))
+    def in_step(
+        self, model: nn.Module, ratios: LearnedRatios, data: Mapping[str, Tensor], **share: Any
+    ) -> tuple[Tensor, Any]:
+        """Return the objective of a micro-batch, and the model's output.
+
+        It is scaled so that the sum over the micro-batches of a step, averaged over the processes, is the
+        objective of the step. The model runs once, over the rows of all terms.
+
+        Args:
+            model: the masked model.
+            ratios: the module of its ratios.
+            data: rows of `data`.
+            **share: what part of an optimizer step this is, as of `Step`; by default all of it.
+        """
+        read = {term.reads: data[term.reads] for term in self.terms if term.reads}
+        output = model(input_ids=torch.cat(list(read.values())), use_cache=False)
+        parts = output.logits.split([len(rows) for rows in read.values()])
+        step = Step(data, dict(zip(read, parts, strict=True)), ratios, **share)
+        total, *others = [term.in_step(step) for term in self.terms]
+        for value in others:
+            total = total + value
+        return total, output
+
+    def of_model(self, model: PreTrainedModel, ratios: Tensor) -> float:
+        """Return the objective of an averaged model in evaluation mode, by its ratios of shape (n,).
+
+        Under torch.distributed the processes share the work, and each returns the same number.
+        """
+        return sum(term.of_model(model, ratios) for term in self.terms)

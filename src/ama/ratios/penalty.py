@@ -1,19 +1,11 @@
 """The penalty that keeps learned ratios near their mean, and the middle layers nearest."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 
 import torch
 from torch import Tensor
 
-
-class Penalty(StrEnum):
-    """The released names (sum_reg_type): 0 is the absolute value, 1 the square; .2 weighs by layer."""
-
-    ABSOLUTE = "0"
-    ABSOLUTE_WEIGHTED = "0.2"
-    SQUARED = "1"
-    SQUARED_WEIGHTED = "1.2"
+from ama.settings.ratios import Penalty
 
 
 def penalty_weights(kind: Penalty, linears: Sequence[Sequence[int]], num_layers: int) -> Tensor:
@@ -41,7 +33,7 @@ def penalty(kind: Penalty, ratios: Tensor, mean: float, weights: Tensor) -> Tens
     Args:
         kind: which penalty.
         ratios: shape (n,).
-        mean: init_val.
+        mean: the ratios' mean.
         weights: of `penalty_weights`, shape (n,).
     """
     distance = ratios - mean

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from ama.data import pack, read_texts
+from ama.models.sharded import gathered
+from ama.settings.ratios import ObjectiveSettings
 
 _ROWS = 16
+
+
+def retain_blocks(
+    settings: ObjectiveSettings,
+    before: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    count: int,
+    seed: int,
+) -> Tensor:
+    """Return the retain set: blocks of the given texts, or of before's own, drawn here.
+
+    Args:
+        settings: which texts, and how long a block is.
+        before: the model before RLHF; its parameters may be divided among processes.
+        tokenizer: of the model.
+        count: how many blocks to return; fewer that there are come again in turn.
+        seed: of the drawing.
+
+    Returns:
+        Token ids, int64 of shape (count, block_size).
+
+    Raises:
+        UserError: a file of texts that is not there, or texts that fill no block.
+    """
+    if settings.retain_data:
+        blocks = pack(read_texts(settings.retain_data), tokenizer, settings.block_size)
+    else:
+        drawn = min(count, settings.retain_samples)
+        with gathered(before.parameters()):
+            blocks = draw_unconditional(before, tokenizer, drawn, settings.block_size, seed)
+    return blocks[torch.arange(count) % len(blocks)]
 
 
 def draw_unconditional(

@@ -1,41 +1,43 @@
-"""Training of the raw scalars: the Hugging Face Trainer with AMA's objective; checkpoints of scalars only."""
+"""Training of the raw scalars by the Hugging Face Trainer; its checkpoints hold scalars only."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Trainer
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    default_data_collator,
+)
 
-from ama.data.labelled_blocks import IGNORED
 from ama.models.sharded import gathered
-from ama.ratios.module import LearnedRatios
-from ama.ratios.objective import summed_loss
-from ama.ratios.penalty import Penalty, penalty
+from ama.processes import join_deepspeed
+from ama.ratios.convergence import describe_path, ratio_path
+from ama.ratios.learned_ratios import LearnedRatios, learned_mask
+from ama.ratios.masked_model import mask_model
+from ama.ratios.objective import Objective
+from ama.ratios.parameter_blocks import ParameterBlocks
+from ama.ratios.result import RatioResult
+from ama.settings.ratios import RatioTrainingSettings
 
 _SCALARS = "scalars.bin"
 
 
-class MaskTrainer(Trainer):
-    """Minimise mean token cross-entropy + retain_weight * that of retain blocks + reg_alpha * penalty."""
+class RatioTrainer(Trainer):
+    """Minimise an objective over the raw scalars of a masked model."""
 
-    def __init__(
-        self, *, reg_alpha: float, kind: Penalty, weights: Tensor, retain_weight: float, **options: Any
-    ) -> None:
-        """Take the objective's numbers; all other options are the Trainer's.
-
-        Args:
-            reg_alpha: weight of the penalty.
-            kind: which penalty.
-            weights: of `penalty_weights`, shape (n,).
-            retain_weight: weight of the retain term; data then hold `retain_ids` beside `input_ids`.
-            **options: of `transformers.Trainer`; the model is a masked one.
-        """
+    def __init__(self, *, objective: Objective, **options: Any) -> None:
+        """Take the objective; all other options are the Trainer's, and the model is a masked one."""
+        self.objective: Objective = objective
         super().__init__(**options)
-        self.reg_alpha, self.kind, self.weights, self.retain_weight = reg_alpha, kind, weights, retain_weight
         # The Trainer then passes the number of labels over all processes and accumulation steps.
         self.model_accepts_loss_kwargs = True
 
@@ -53,24 +55,11 @@ class MaskTrainer(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Return the objective of one micro-batch, scaled so that sums over ranks and steps give the mean."""
-        ids, labels = inputs["input_ids"], inputs["labels"]
-        rows = len(ids)
-        if "retain_ids" in inputs:
-            ids = torch.cat([ids, inputs["retain_ids"]])
-        outputs = model(input_ids=ids, use_cache=False)
-        count = num_items_in_batch
-        if count is None:
-            count = labels[:, 1:].ne(IGNORED).sum()
-        loss = summed_loss(outputs.logits[:rows], labels) / count * self._processes(num_items_in_batch)
-        steps = self.args.gradient_accumulation_steps if num_items_in_batch is not None else 1
-        if "retain_ids" in inputs:
-            retained = inputs["retain_ids"]
-            mean = summed_loss(outputs.logits[rows:], retained) / (retained.numel() - len(retained))
-            loss = loss + self.retain_weight * mean / steps
-        if self.reg_alpha:
-            ratios = self.ratios()
-            term = penalty(self.kind, ratios, self.ratios.mean, self.weights.to(ratios.device))
-            loss = loss + self.reg_alpha * term / steps
+        share: dict[str, Any] = {}
+        if num_items_in_batch is not None:
+            share = {"labels": num_items_in_batch, "processes": int(self.accelerator.num_processes)}
+            share["micro_batches"] = self.args.gradient_accumulation_steps
+        loss, outputs = self.objective.in_step(model, self.ratios, inputs, **share)
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -78,10 +67,6 @@ class MaskTrainer(Trainer):
         with torch.no_grad(), gathered([self.ratios.scaled_raw]):
             values: Any = self.ratios.forward().tolist()
         super().log({**logs, "ratios": values}, start_time)
-
-    def _processes(self, count: Tensor | int | None) -> int:
-        """Return the weight of this rank's share of a global mean: ranks average their gradients."""
-        return 1 if count is None else int(self.accelerator.num_processes)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save the raw scalars alone: the weights are frozen, and lie in the input folders."""
@@ -104,3 +89,78 @@ class MaskTrainer(Trainer):
         scalars = torch.load(Path(resume_from_checkpoint) / _SCALARS, weights_only=True)
         with torch.no_grad():
             self.ratios.scaled_raw.copy_(scalars)
+
+
+def train_ratios(
+    before: PreTrainedModel,
+    after: PreTrainedModel,
+    ratios: LearnedRatios,
+    blocks: ParameterBlocks,
+    objective: Objective,
+    arguments: TrainingArguments,
+    callbacks: Sequence[TrainerCallback] = (),
+    checkpoint: str | None = None,
+) -> RatioResult:
+    """Train the ratios by AdamW.
+
+    Args:
+        before: the model before RLHF; used up.
+        after: the model after RLHF, of the same parameters; becomes the masked model.
+        ratios: where they start; they are trained in place.
+        blocks: which parameters share a ratio.
+        objective: what they minimise, with a gradient.
+        arguments: of the Hugging Face Trainer.
+        callbacks: of the Trainer, beside its own.
+        checkpoint: folder of a checkpoint to go on from.
+    """
+    start = ratios().tolist()
+    data = objective.data
+    trainer = RatioTrainer(
+        objective=objective,
+        model=mask_model(before, after, ratios, blocks),
+        args=arguments,
+        train_dataset=[dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)],
+        data_collator=default_data_collator,
+        callbacks=list(callbacks),
+    )
+    trainer.remove_callback(PrinterCallback)
+    done = trainer.train(resume_from_checkpoint=checkpoint)
+    with gathered([trainer.ratios.scaled_raw]):
+        mask = learned_mask(trainer.ratios, blocks)
+    history = trainer.state.log_history
+    verdict = describe_path(start, history, arguments.learning_rate)
+    return RatioResult(mask, [start, *ratio_path(history)], verdict, done.metrics)
+
+
+def training_arguments(out: Path, training: RatioTrainingSettings) -> TrainingArguments:
+    """Return the Hugging Face Trainer's arguments, and join the other processes of the run.
+
+    Raises:
+        UserError: DeepSpeed without a launcher.
+    """
+    deepspeed = str(training.deepspeed) if training.deepspeed else None
+    return TrainingArguments(
+        output_dir=str(out),
+        learning_rate=training.lr,
+        lr_scheduler_type="cosine",
+        warmup_steps=training.warmup,
+        num_train_epochs=training.epochs,
+        max_steps=training.max_steps or -1,
+        per_device_train_batch_size=training.micro_batch,
+        gradient_accumulation_steps=training.gradient_accumulation_steps,
+        activation_checkpointing=training.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},
+        weight_decay=0.0,
+        max_grad_norm=0.0,
+        seed=training.seed,
+        save_steps=training.save_steps,
+        save_total_limit=1,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        deepspeed=deepspeed,
+        accelerator_config=join_deepspeed(deepspeed),
+        use_cpu=not torch.accelerator.is_available() and not training.deepspeed,
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        report_to="none",
+    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
 
 from ama.data.dialogue import ASSISTANT, HUMAN, split_turns
 from ama.errors import UserError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 Message = dict[str, str]
 _ROLES = {HUMAN: "user", ASSISTANT: "assistant"}
@@ -93,8 +93,6 @@ def _takes_system(tokenizer: PreTrainedTokenizerBase) -> bool:
 
 
 def _rendered(tokenizer: PreTrainedTokenizerBase, talk: list[Message]) -> str:
-    from jinja2 import TemplateError
-
     apply: Any = tokenizer.apply_chat_template
     try:
         return str(apply(talk, tokenize=False, add_generation_prompt=True))

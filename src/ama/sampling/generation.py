@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ama.data.dialogue import HUMAN, cut_reply
 from ama.errors import UserError
@@ -13,57 +15,12 @@ from ama.processes import gather_batches, rank_and_size
 from ama.sampling.batches import batches_by_length
 from ama.sampling.encoding import check_vocabulary, context_length, encode_prompts, padding_id
 from ama.sampling.prompt_cache import prompt_cache
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from ama.settings.sampling import SamplingSettings
 
 # A model may leave the colon out.
 _NEXT_TURN = HUMAN.removesuffix(":")
 
 BatchDone = Callable[[int, list[str]], None]
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """What decides the replies, apart from model and prompts.
-
-    Attributes:
-        samples: replies to each prompt.
-        temperature: of the distribution that is drawn from; 0 takes the likeliest token.
-        top_k: draw from that many likeliest tokens only; 0 for all.
-        top_p: draw from the likeliest tokens that hold this share of the probability only, in (0, 1].
-        max_new_tokens: of a reply.
-        batch: replies at a time on each process. Another batch draws other random numbers.
-        seed: of the drawing.
-        engine: `transformers`, or `vllm`, which only a rollout from folders knows.
-
-    Raises:
-        UserError: for a number outside its range.
-    """
-
-    samples: int = 1
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    max_new_tokens: int = 128
-    batch: int = 64
-    seed: int = 0
-    engine: str = "transformers"
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name in ("samples", "max_new_tokens", "batch"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} {getattr(self, name)}: must be 1 or more")
-        if not 0 <= self.temperature < math.inf:
-            raise UserError(f"temperature {self.temperature}: must be 0 or more, and finite")
-        if self.top_k < 0:
-            raise UserError(f"top_k {self.top_k}: must be 0 or more")
-        if not 0 < self.top_p <= 1:
-            raise UserError(f"top_p {self.top_p} lies outside (0, 1]")
-        if not 0 <= self.seed < 2**32:
-            raise UserError(f"seed {self.seed}: must lie between 0 and 4294967295")
 
 
 def sample_replies(
@@ -100,7 +57,7 @@ def sample_replies(
     rows = encode_prompts(tokenizer, prompts)
     _check_lengths(rows, context_length(model), settings.max_new_tokens)
     rows = [row for row in rows for _ in range(settings.samples)]
-    batches = batches_by_length([len(row) for row in rows], settings.batch)
+    batches = batches_by_length([len(row) for row in rows], settings.sample_batch)
     rank, size = rank_and_size()
     done = done or {}
     found = {number: done[number] for number in done if number % size == rank}
@@ -134,8 +91,6 @@ def _sample(
     number: int,
 ) -> list[str]:
     """Sample one reply to each row of token ids, with the seed of this batch."""
-    import torch
-
     width, pad = max(map(len, rows)), padding_id(tokenizer)
     ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
@@ -193,8 +148,6 @@ class _TurnEnds:
 
     def __call__(self, ids: Tensor, scores: Tensor, **_: Any) -> Tensor:
         """Return for each row whether its newest tokens hold the mark; none is shorter than a character."""
-        import torch
-
         newest = ids[:, max(self._width, ids.shape[1] - len(_NEXT_TURN)) :].tolist()
         texts = self._tokenizer.batch_decode(newest, clean_up_tokenization_spaces=False)
         return torch.tensor([_NEXT_TURN in text for text in texts], device=ids.device)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from argparse import Namespace
 
 from ama.console import Parser, positive_int
-from ama.sampling.generation import SamplingSettings
+from ama.settings.sampling import SamplingSettings
 
 
 def add_sampling(
-    parser: Parser, *, samples: int | None = 1, temperature: float = 1.0, max_new_tokens: int = 128
+    parser: Parser,
+    *,
+    samples: int | None = 1,
+    temperature: float = 1.0,
+    max_new_tokens: int = SamplingSettings.max_new_tokens,
 ) -> None:
     """Add the options of sampling, with the paper's values; `samples` of None has no option and means one."""
     add = parser.add_argument
@@ -20,7 +24,12 @@ def add_sampling(
     add("--top_p", type=float, default=1.0, help="draw from the likeliest tokens of this share")
     add("--max_new_tokens", type=positive_int, default=max_new_tokens, help="of a reply")
     add("--engine", choices=("transformers", "vllm"), default="transformers", help="what samples")
-    add("--sample_batch", type=positive_int, default=64, help="replies at a time on each process")
+    add(
+        "--sample_batch",
+        type=positive_int,
+        default=SamplingSettings.sample_batch,
+        help="replies at a time on each process",
+    )
 
 
 def sampling_settings(options: Namespace) -> SamplingSettings:
@@ -35,7 +44,7 @@ def sampling_settings(options: Namespace) -> SamplingSettings:
         top_k=options.top_k,
         top_p=options.top_p,
         max_new_tokens=options.max_new_tokens,
-        batch=options.sample_batch,
+        sample_batch=options.sample_batch,
         seed=options.seed,
         engine=options.engine,
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import Cache, PreTrainedModel
+import torch
+from torch import Tensor
+from transformers import Cache, DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
 
 # Places of padding in one pass, at most: where there would be more, another pass costs less.
 _PADDING = 64
@@ -28,9 +29,6 @@ def prompt_cache(model: PreTrainedModel, rows: Sequence[Sequence[int]], pad: int
         A cache of the rows, padded on the left; None where no row has more than one token, or where the
         model's own kind of cache, such as that of a sliding window, can't be put together.
     """
-    from transformers import DynamicCache
-    from transformers.cache_utils import DynamicLayer
-
     places: dict[tuple[int, ...], list[int]] = {}
     for place, row in enumerate(rows):
         places.setdefault(tuple(row[:-1]), []).append(place)
@@ -60,9 +58,6 @@ def prompt_cache(model: PreTrainedModel, rows: Sequence[Sequence[int]], pad: int
 
 def _read(model: PreTrainedModel, rows: Sequence[tuple[int, ...]], pad: int) -> list[Any]:
     """Return the layers of the cache of rows, the longest first, padded on the left."""
-    import torch
-    from transformers import DynamicCache
-
     cache = DynamicCache(config=model.config)
     gaps = [len(rows[0]) - len(row) for row in rows]
     ids = [[pad] * gap + list(row) for gap, row in zip(gaps, rows, strict=True)]

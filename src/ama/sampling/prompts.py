@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from transformers import PreTrainedTokenizerBase
 
 from ama.data.samples import read_samples
 from ama.errors import UserError
 from ama.models import load_tokenizer
 from ama.sampling.encoding import encode_prompts
 from ama.sampling.lengths import short_enough
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 
 def read_prompts(path: Path, model: Path, max_tokens: int) -> list[str]:

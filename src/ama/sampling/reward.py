@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ama.errors import UserError
 from ama.processes import gather_batches, rank_and_size
 from ama.sampling.batches import batches_by_length
 from ama.sampling.encoding import check_vocabulary, context_length, encode_texts, padding_id
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ScoresDone = Callable[[int, list[float]], None]
 
@@ -73,8 +73,6 @@ def score_texts(
 
 
 def _score(model: PreTrainedModel, pad: int, rows: Sequence[Sequence[int]]) -> list[float]:
-    import torch
-
     width = max(map(len, rows))
     ids = torch.tensor([list(row) + [pad] * (width - len(row)) for row in rows], device=model.device)
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=model.device)

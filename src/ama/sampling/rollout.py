@@ -7,18 +7,18 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ama.data.samples import Sample
 from ama.models import load_model, load_reward_model, load_tokenizer
 from ama.processes import own_device, rank_and_size
-from ama.sampling.generation import SamplingSettings, sample_replies
+from ama.sampling.generation import sample_replies
 from ama.sampling.journal import Journal
 from ama.sampling.reward import score_texts
 from ama.sampling.vllm_engine import sample_with_vllm
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from ama.settings.sampling import SamplingSettings
 
 _Item = TypeVar("_Item", str, float)
 
@@ -48,7 +48,7 @@ def rollout(
     asked = replies_of(model, prompts, settings, work, dtype)
     gc.collect()
     reader, tokenizer = placed(load_reward_model(judge, dtype)), load_tokenizer(judge)
-    scores = rewards_of(reader, tokenizer, asked, settings.batch, Journal(work, "scores"))
+    scores = rewards_of(reader, tokenizer, asked, settings.sample_batch, Journal(work, "scores"))
     return [replace(sample, reward=score) for sample, score in zip(asked, scores, strict=True)]
 
 
@@ -81,7 +81,7 @@ def replies_by(
     Raises:
         UserError: as `sample_replies`.
     """
-    batches = -(-len(prompts) * settings.samples // settings.batch)
+    batches = -(-len(prompts) * settings.samples // settings.sample_batch)
     note = _progress("sampling", done.writer(), batches)
     return sample_replies(speaker, tokenizer, prompts, settings, note, done.read())
 

@@ -10,7 +10,8 @@ from typing import Any
 from ama.data.dialogue import HUMAN, cut_reply
 from ama.errors import UserError
 from ama.processes import rank_and_size
-from ama.sampling.generation import BatchDone, SamplingSettings
+from ama.sampling.generation import BatchDone
+from ama.settings.sampling import SamplingSettings
 
 _REPLIES_AT_ONCE = 4096
 

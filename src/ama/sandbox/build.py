@@ -15,7 +15,6 @@ import torch
 
 from ama.checkpoint.staging import staged_folder, staging_of, writing
 from ama.checkpoint.whole_file import write_whole
-from ama.data.labelled_blocks import LossOn
 from ama.data.writing import write_samples
 from ama.errors import UserError
 from ama.models import load_tokenizer, new_model, save_model
@@ -27,6 +26,7 @@ from ama.sandbox.rows import rows_of
 from ama.sandbox.settings import CONTEXT, SandboxSettings
 from ama.sandbox.words import word_tokenizer
 from ama.sandbox.world import World
+from ama.settings.samples import LossOn
 from ama.training.dpo import train_dpo
 from ama.training.language_model import train
 from ama.training.prompts import prompts_of

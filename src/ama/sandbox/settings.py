@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ama.sampling.generation import SamplingSettings
 from ama.sandbox.world import WorldSettings
+from ama.settings.sampling import SamplingSettings
 from ama.training.language_model import TrainingSettings
 from ama.training.raft import RaftSettings
 from ama.training.settings import StageSettings
@@ -51,7 +51,7 @@ class SandboxSettings:
 
 def default_settings() -> SandboxSettings:
     """Return a world whose checkpoints take some minutes on two cores, and show a tax."""
-    sampling = SamplingSettings(samples=8, max_new_tokens=30, batch=512)
+    sampling = SamplingSettings(samples=8, max_new_tokens=30, sample_batch=512)
     return SandboxSettings(
         world=WorldSettings(),
         layers=6,

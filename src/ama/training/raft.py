@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from ama.data.labelled_blocks import LossOn
 from ama.data.samples import Sample, read_samples
 from ama.data.writing import write_samples
 from ama.errors import UserError
 from ama.processes import free_trainer, is_first, wait
-from ama.sampling.generation import SamplingSettings
 from ama.sampling.rollout import rollout
+from ama.settings.samples import LossOn
+from ama.settings.sampling import SamplingSettings
 from ama.training.prompts import prompts_of
 from ama.training.resume import open_work
 from ama.training.selection import Selection, SelectionSettings, collect, passing, select

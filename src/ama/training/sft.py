@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ama.data.labelled_blocks import IGNORED, LossOn, label_blocks
+from ama.data.labelled_blocks import IGNORED, label_blocks
 from ama.data.samples import Sample
 from ama.errors import UserError
 from ama.models import load_model, load_tokenizer, quiet
 from ama.sampling.encoding import check_vocabulary, context_length, encode_dialogues, padding_id
+from ama.settings.samples import LossOn
 from ama.training.arguments import trainer_arguments
 from ama.training.baselines import Remedies, model_before, replayed
 from ama.training.lora import lora_config

@@ -6,11 +6,12 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from ama.averaging.schedules.normalization import Approach, normalized_ratios, shifted_ratios
+from ama.averaging.schedules.normalization import normalized_ratios, shifted_ratios
 from ama.averaging.schedules.schedule import Schedule
 from ama.checkpoint.names import layer_of, stored_patterns
 from ama.errors import UserError
 from ama.settings.merging import Scope
+from ama.settings.ratios import Approach
 
 _HEAD = "lm_head"
 

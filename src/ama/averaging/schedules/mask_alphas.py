@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from ama.averaging.schedules.learned import LearnedMask
-from ama.averaging.schedules.normalization import Approach
 from ama.checkpoint.names import layer_of
 from ama.checkpoint.whole_file import write_whole
 from ama.errors import UserError
 from ama.settings.merging import Scope
+from ama.settings.ratios import Approach
 
 BIN_NAME = "mask_alphas.bin"
 JSON_NAME = "mask_alphas.json"

@@ -1,18 +1,9 @@
 """Learned ratios: raw scalars to ratios of a fixed mean, by either approach; the home of both formulas."""
 
-from enum import StrEnum
-
 import torch
 from torch import Tensor
 
 _BISECTIONS = 60
-
-
-class Approach(StrEnum):
-    """How raw scalars become ratios."""
-
-    NORMALIZED = "mask_norm_sigmoid_linear"
-    SHIFTED = "mask_shift_sigmoid_linear"
 
 
 def initial_raw(count: int, mean: float) -> Tensor:

@@ -19,10 +19,10 @@ from ama.evaluation.kept import fingerprint_of, keyed_name
 from ama.evaluation.subject import Subject
 from ama.processes import broadcast, is_first, wait
 from ama.sampling.chat import is_dialogue, marked, templated
-from ama.sampling.generation import SamplingSettings
 from ama.sampling.journal import Journal
 from ama.sampling.options import sampling_settings
 from ama.sampling.prompts import short_prompts
+from ama.settings.sampling import SamplingSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -56,6 +56,7 @@ class Asked:
         """What decides the replies beside the model and the seed, as JSON can hold it."""
         sampling = asdict(self.sampling)
         del sampling["seed"]
+        sampling["batch"] = sampling.pop("sample_batch")
         chat = {"chat_template": self.chat, "system": self.system if self.chat else ""}
         return {
             "prompts": fingerprint_of(self.prompts),

@@ -12,9 +12,9 @@ from transformers.pytorch_utils import Conv1D
 from ama.averaging.live import live_sites
 from ama.averaging.methods.linear import mixed
 from ama.models.sharded import gathered, whole_shape
-from ama.ratios.blocks import MaskBlocks
-from ama.ratios.functions import interpolated_linear, interpolated_parameter, product_dtype
-from ama.ratios.module import LearnedRatios
+from ama.ratios.autograd import interpolated_linear, interpolated_parameter, product_dtype
+from ama.ratios.learned_ratios import LearnedRatios
+from ama.ratios.parameter_blocks import ParameterBlocks
 from ama.settings.merging import Scope
 
 
@@ -73,7 +73,7 @@ def mask_model(
     before: PreTrainedModel,
     after: PreTrainedModel,
     ratios: LearnedRatios,
-    blocks: MaskBlocks,
+    blocks: ParameterBlocks,
 ) -> PreTrainedModel:
     """Turn `after` into the masked model, in place; `before` is used up.
 

@@ -1,6 +1,5 @@
 """Which parameters share a learned ratio: mask levels, from three blocks of layers to every linear map."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,12 +7,11 @@ from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.sites import Part, Site
 from ama.errors import UserError
 from ama.settings.merging import Scope
-
-_LEVEL = re.compile(r"layerwise|linearwise|l?block([1-9][0-9]{0,5})")
+from ama.settings.ratios import blocks_in_level
 
 
 @dataclass(frozen=True)
-class MaskBlocks:
+class ParameterBlocks:
     """The blocks whose ratios are learned.
 
     Attributes:
@@ -36,7 +34,7 @@ class MaskBlocks:
 
         Args:
             ratios: one per block.
-            mean: init_val, the ratio of averaged parameters that no block governs.
+            mean: the ratio of averaged parameters that no block governs.
             extrapolate: allow ratios outside [0, 1].
         """
         if self.pivots is None:
@@ -53,20 +51,6 @@ class MaskBlocks:
         )
 
 
-def check_level(level: str) -> int | None:
-    """Return the number of blocks of layers that a mask level names, None where it names none.
-
-    Raises:
-        UserError: unknown level.
-    """
-    match = _LEVEL.fullmatch(level)
-    if match is None:
-        raise UserError(
-            f"mask_level '{level}' is unknown: give block3 (any blockK), layerwise, linearwise or lblock3"
-        )
-    return int(match[1]) if match[1] else None
-
-
 def block_pivots(num_layers: int, count: int) -> tuple[int, ...]:
     """Return the last layer of each block but the last, borders at floor(i * L / K): 7#16 for L = 26, K = 3.
 
@@ -80,13 +64,13 @@ def block_pivots(num_layers: int, count: int) -> tuple[int, ...]:
     return tuple(i * num_layers // count - 1 for i in range(1, count))
 
 
-def mask_blocks(
+def parameter_blocks(
     level: str,
     sites: Mapping[str, Site],
     num_layers: int,
     scope: Scope,
     pivots: Sequence[int] | None = None,
-) -> MaskBlocks:
+) -> ParameterBlocks:
     """Divide a model into the blocks of a mask level.
 
     Args:
@@ -100,14 +84,14 @@ def mask_blocks(
     Raises:
         UserError: unknown level, more blocks than layers, or pivots that do not fit level or depth.
     """
-    blocks = check_level(level)
+    blocks = blocks_in_level(level)
     averaged = [site for site in sites.values() if site.linear or scope is Scope.ALL]
     if level == "linearwise":
         if pivots:
             raise UserError("--pivots divides layers into blocks: it does not go with mask_level linearwise")
         labels = tuple(dict.fromkeys(site.module for site in averaged if site.layer is not None))
         index = {site.name: labels.index(site.module) for site in averaged if site.layer is not None}
-        return MaskBlocks(
+        return ParameterBlocks(
             labels,
             index,
             _linears(averaged, index, len(labels), num_layers),
@@ -130,7 +114,7 @@ def mask_blocks(
                 index[site.name] = count
         elif site.part is Part.EMBEDDING:
             index[site.name] = 0
-    return MaskBlocks(labels, index, _linears(averaged, index, len(labels), num_layers), ends, scope)
+    return ParameterBlocks(labels, index, _linears(averaged, index, len(labels), num_layers), ends, scope)
 
 
 def _pivots(level: str, count: int | None, num_layers: int, pivots: Sequence[int] | None) -> tuple[int, ...]:

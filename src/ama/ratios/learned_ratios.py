@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
-from ama.averaging.schedules.normalization import (
-    Approach,
-    initial_raw,
-    normalized_ratios,
-    shifted_ratios,
-)
+from ama.averaging.live import live_sites
+from ama.averaging.schedules.learned import LearnedMask
+from ama.averaging.schedules.normalization import initial_raw, normalized_ratios, shifted_ratios
+from ama.checkpoint.names import module_of
+from ama.ratios.parameter_blocks import ParameterBlocks, parameter_blocks
+from ama.settings.merging import Scope
+from ama.settings.ratios import Approach, RatioSettings
 
 
 class LearnedRatios(nn.Module):
@@ -37,7 +39,7 @@ class LearnedRatios(nn.Module):
 
         Args:
             count: n, the number of blocks.
-            mean: init_val, the mean of the ratios, in (0, 1).
+            mean: of the ratios, in (0, 1).
             epsilon: of `normalized_ratios`; the shifted approach has none.
             approach: how raw scalars become ratios.
             steps: pace of each raw scalar relative to the optimiser's lr, shape (n,); ones by default.
@@ -62,3 +64,28 @@ class LearnedRatios(nn.Module):
         if self.approach is Approach.SHIFTED:
             return shifted_ratios(self.raw, self.mean)
         return normalized_ratios(self.raw, self.mean, self.epsilon)
+
+
+def start_ratios(model: PreTrainedModel, settings: RatioSettings) -> tuple[ParameterBlocks, LearnedRatios]:
+    """Return the blocks of a model, and their ratios before any step: all at the mean.
+
+    Raises:
+        UserError: blocks that do not fit the model.
+    """
+    layers = model.config.num_hidden_layers
+    scope = Scope(settings.scope)
+    blocks = parameter_blocks(settings.mask_level, live_sites(model), layers, scope, settings.borders)
+    paces = (
+        [float(max(1, len(linears))) for linears in blocks.linears] if settings.scale_lr_by_sharing else None
+    )
+    count, mean = len(blocks.labels), settings.mean_ratio
+    return blocks, LearnedRatios(count, mean, settings.epsilon, settings.approach, paces)
+
+
+def learned_mask(ratios: LearnedRatios, blocks: ParameterBlocks) -> LearnedMask:
+    """Return the module's ratios with the parameters that they belong to, as a merge reads them."""
+    modules = {module_of(name): block for name, block in blocks.index.items()}
+    raw = ratios.raw.detach().float().cpu()
+    return LearnedMask(
+        raw, blocks.labels, modules, ratios.mean, ratios.epsilon, ratios.approach, blocks.scope
+    )

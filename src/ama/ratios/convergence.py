@@ -1,4 +1,4 @@
-"""When the ratios have settled, and what to say of a run that ends before they have."""
+"""Whether the ratios have converged: when a training may stop, and what is said at its end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def largest_move(first: Sequence[float], second: Sequence[float]) -> float:
     return max(abs(one - other) for one, other in zip(first, second, strict=True))
 
 
-class StopWhenSettled(TrainerCallback):
+class StopWhenConverged(TrainerCallback):
     """End the training when no ratio has moved by more than `tolerance` over the last `window` steps."""
 
     def __init__(self, tolerance: float, window: int) -> None:
@@ -72,6 +72,6 @@ def describe_path(start: Sequence[float], history: Sequence[dict[str, Any]], lr:
     if max(path[-1]) > 1:
         lines.append(
             f"warning: ratio {max(path[-1]):.4f} extrapolates beyond before, and a merge will refuse it: "
-            "raise --epsilon, lower --init_val, or use --approach mask_shift_sigmoid_linear"
+            "raise --epsilon, lower --mean_ratio, or use --approach mask_shift_sigmoid_linear"
         )
     return lines

@@ -1,0 +1,251 @@
+"""What learned ratios minimise, term by term.
+
+    loss of the samples + retain_weight * loss of the retain set + reg_alpha * penalty(ratios)
+
+A term has two sides: `in_step` for a micro-batch of a training, with a gradient, and `of_model` for a whole
+averaged model in a search. A new one is a class and a line of `make_objective` here, and its settings in
+`ama.settings.ratios`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from ama.data.labelled_blocks import IGNORED
+from ama.data.samples import Sample
+from ama.errors import UserError
+from ama.models import load_reward_model, load_tokenizer
+from ama.processes import rank_and_size, sum_over_processes
+from ama.ratios.objective import Objective, Step, Term
+from ama.ratios.parameter_blocks import ParameterBlocks
+from ama.ratios.penalty import penalty, penalty_weights
+from ama.ratios.retain import retain_blocks
+from ama.sampling.generation import sample_replies
+from ama.sampling.reward import score_texts
+from ama.settings.ratios import ObjectiveSettings, Penalty
+from ama.settings.sampling import SamplingSettings
+
+
+class Likelihood(Term):
+    """Mean cross-entropy of the samples' tokens that count, in nats (paper, Eq. 9)."""
+
+    reads = "input_ids"
+
+    def __init__(self, data: Mapping[str, Tensor], rows: int) -> None:
+        """Take the samples.
+
+        Args:
+            data: of `label_blocks`.
+            rows: blocks at a time where a whole model is measured.
+        """
+        self.data, self._rows = data, rows
+
+    def in_step(self, step: Step) -> Tensor:
+        """Return the summed cross-entropy, divided by the labels of the whole step."""
+        labels = step.data["labels"]
+        count = labels[:, 1:].ne(IGNORED).sum() if step.labels is None else step.labels
+        return summed_loss(step.logits[self.reads], labels) / count * step.processes
+
+    def of_model(self, model: PreTrainedModel, ratios: Tensor) -> float:
+        """Return the mean over all samples."""
+        del ratios
+        return mean_loss(model, self.data["input_ids"], self.data["labels"], self._rows)
+
+
+class Retain(Term):
+    """Mean cross-entropy of the retain set, in nats, times a weight."""
+
+    reads = "retain_ids"
+
+    def __init__(self, weight: float, blocks: Tensor, rows: int) -> None:
+        """Take the retain set.
+
+        Args:
+            weight: above 0.
+            blocks: token ids of shape (blocks, block_size), as many as of the samples.
+            rows: blocks at a time where a whole model is measured.
+        """
+        self.data = {self.reads: blocks}
+        self._weight, self._rows = weight, rows
+
+    def in_step(self, step: Step) -> Tensor:
+        """Return the weighted mean of the micro-batch: every row has as many tokens that count."""
+        ids = step.data[self.reads]
+        mean = summed_loss(step.logits[self.reads], ids) / (ids.numel() - len(ids))
+        return self._weight * mean / step.micro_batches
+
+    def of_model(self, model: PreTrainedModel, ratios: Tensor) -> float:
+        """Return the weighted mean over the whole set."""
+        del ratios
+        blocks = self.data[self.reads]
+        return self._weight * mean_loss(model, blocks, blocks, self._rows)
+
+
+class RatioPenalty(Term):
+    """The penalty on the ratios' distances from their mean, times a weight."""
+
+    def __init__(self, weight: float, kind: Penalty, mean: float, by_block: Tensor) -> None:
+        """Take weight, kind, the ratios' mean, and the blocks' weights of `penalty_weights`, shape (n,)."""
+        super().__init__()
+        self._weight, self._kind, self._mean, self._by_block = weight, kind, mean, by_block
+
+    def in_step(self, step: Step) -> Tensor:
+        """Return the weighted penalty, divided among the micro-batches."""
+        return self._weight * self._value(step.ratios()) / step.micro_batches
+
+    def of_model(self, model: PreTrainedModel, ratios: Tensor) -> float:
+        """Return the weighted penalty."""
+        del model
+        return self._weight * float(self._value(ratios))
+
+    def _value(self, ratios: Tensor) -> Tensor:
+        return penalty(self._kind, ratios, self._mean, self._by_block.to(ratios))
+
+
+class Reward(Term):
+    """Minus the mean reward of sampled replies, which the likelihood stands in for; it has no gradient.
+
+    Every model answers the same prompts with the same random numbers, so that a search sees the models differ
+    and not the draws.
+    """
+
+    def __init__(
+        self,
+        judge: Path,
+        tokenizer: PreTrainedTokenizerBase,
+        prompts: Sequence[str],
+        sampling: SamplingSettings,
+        device: torch.device,
+    ) -> None:
+        """Load the reward model.
+
+        Args:
+            judge: folder of the reward model.
+            tokenizer: the averaged models'.
+            prompts: such as end with `###Assistant:`.
+            sampling: how replies are drawn.
+            device: where the reward model goes.
+
+        Raises:
+            UserError: no reward model there; `of_model` raises one for a prompt too long for a model.
+        """
+        super().__init__()
+        self._judge, self._judge_tokenizer = load_reward_model(judge), load_tokenizer(judge)
+        nn.Module.to(self._judge, device)
+        self._tokenizer, self._prompts, self._sampling = tokenizer, prompts, sampling
+
+    def of_model(self, model: PreTrainedModel, ratios: Tensor) -> float:
+        """Return minus the mean reward of the model's replies."""
+        del ratios
+        replies = sample_replies(model, self._tokenizer, self._prompts, self._sampling)
+        asked = [prompt for prompt in self._prompts for _ in range(self._sampling.samples)]
+        texts = [prompt + reply for prompt, reply in zip(asked, replies, strict=True)]
+        scores = score_texts(self._judge, self._judge_tokenizer, texts, self._sampling.sample_batch)
+        return -sum(scores) / len(scores)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the terms are made of.
+
+    Attributes:
+        samples: of the model after RLHF.
+        data: the samples as labelled blocks.
+        before: the model before RLHF.
+        tokenizer: of both models.
+        blocks: which parameters share a ratio.
+        num_layers: of the models.
+        mean_ratio: the mean of the ratios.
+        rows: blocks at a time where a whole model is measured.
+        seed: of what is drawn.
+        device: where averaged models are.
+    """
+
+    samples: Sequence[Sample]
+    data: Mapping[str, Tensor]
+    before: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    blocks: ParameterBlocks
+    num_layers: int
+    mean_ratio: float
+    rows: int
+    seed: int
+    device: torch.device
+
+
+def make_objective(settings: ObjectiveSettings, sources: Sources) -> Objective:
+    """Return the objective that the settings ask for; terms of weight 0 are left out.
+
+    Raises:
+        UserError: retain texts or a reward model that are not there, or samples without prompts.
+    """
+    terms: list[Term] = []
+    if settings.reward_model:
+        sampling = SamplingSettings(max_new_tokens=settings.max_new_tokens, seed=sources.seed)
+        prompts = draw_prompts(sources.samples, settings.reward_prompts, sources.seed)
+        terms.append(Reward(settings.reward_model, sources.tokenizer, prompts, sampling, sources.device))
+    else:
+        terms.append(Likelihood(sources.data, sources.rows))
+        if settings.retain_weight:
+            count = len(sources.data["input_ids"])
+            blocks = retain_blocks(settings, sources.before, sources.tokenizer, count, sources.seed)
+            terms.append(Retain(settings.retain_weight, blocks, sources.rows))
+    if settings.reg_alpha:
+        by_block = penalty_weights(settings.sum_reg_type, sources.blocks.linears, sources.num_layers)
+        terms.append(RatioPenalty(settings.reg_alpha, settings.sum_reg_type, sources.mean_ratio, by_block))
+    return Objective(*terms)
+
+
+def draw_prompts(samples: Sequence[Sample], count: int, seed: int) -> list[str]:
+    """Draw up to `count` of the samples' prompts, each once, in an order that the seed decides.
+
+    Raises:
+        UserError: no sample has a prompt.
+    """
+    prompts = sorted({sample.prompt for sample in samples if sample.prompt})
+    if not prompts:
+        raise UserError("the samples have no prompts to reply to: mark replies with '###Assistant:'")
+    return random.Random(seed).sample(prompts, min(count, len(prompts)))
+
+
+def summed_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the summed cross-entropy of the next tokens, in nats, float32 or wider.
+
+    Args:
+        logits: shape (rows, length, vocabulary).
+        labels: int64 of shape (rows, length); -100 does not count, nor does the first of a row.
+    """
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    flat = logits[:, :-1].flatten(0, 1).to(wide)
+    return cross_entropy(flat, labels[:, 1:].flatten(), ignore_index=IGNORED, reduction="sum")
+
+
+@torch.inference_mode()
+def mean_loss(model: nn.Module, ids: Tensor, labels: Tensor, rows: int) -> float:
+    """Return the mean cross-entropy of a data set, in nats per token that counts.
+
+    Under torch.distributed the processes share the blocks, and each returns the mean over all of them.
+
+    Args:
+        model: a causal language model in evaluation mode.
+        ids: token ids of shape (blocks, block_size).
+        labels: of the same shape; see `summed_loss`.
+        rows: blocks at a time.
+    """
+    rank, size = rank_and_size()
+    device = next(model.parameters()).device
+    total = torch.zeros(2, dtype=torch.float64)
+    for start in range(rank * rows, len(ids), size * rows):
+        batch, wanted = (values[start : start + rows].to(device) for values in (ids, labels))
+        loss = summed_loss(model(input_ids=batch, use_cache=False).logits, wanted)
+        total += torch.stack([loss.double().cpu(), wanted[:, 1:].ne(IGNORED).sum().double().cpu()])
+    total = sum_over_processes(total, device)
+    return float(total[0] / total[1])

@@ -1,0 +1,142 @@
+"""How averaging ratios are learned: which there are, what they minimise, how they are stepped or searched."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from ama.errors import UserError
+from ama.settings.base import Settings, option
+from ama.settings.samples import LossOn
+from ama.settings.sampling import SamplingSettings
+
+_LEVEL = re.compile(r"layerwise|linearwise|l?block([1-9][0-9]{0,5})")
+_PIVOTS = re.compile(r"[0-9]{1,6}(#[0-9]{1,6})*")
+
+
+class Approach(StrEnum):
+    """How raw scalars become ratios."""
+
+    NORMALIZED = "mask_norm_sigmoid_linear"
+    SHIFTED = "mask_shift_sigmoid_linear"
+
+
+class Penalty(StrEnum):
+    """The released names (sum_reg_type): 0 is the absolute value, 1 the square; .2 weighs by layer."""
+
+    ABSOLUTE = "0"
+    ABSOLUTE_WEIGHTED = "0.2"
+    SQUARED = "1"
+    SQUARED_WEIGHTED = "1.2"
+
+
+def blocks_in_level(level: str) -> int | None:
+    """Return the number of blocks of layers that a mask level names, None where it names none.
+
+    Raises:
+        UserError: unknown level.
+    """
+    match = _LEVEL.fullmatch(level)
+    if match is None:
+        raise UserError(
+            f"mask_level '{level}' is unknown: give block3 (any blockK), layerwise, linearwise or lblock3"
+        )
+    return int(match[1]) if match[1] else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatioFiles(Settings):
+    """Models, data and result."""
+
+    before: Path = option(help="model before RLHF (model_path0)", metavar="DIR")
+    after: Path = option(help="model after RLHF (model_path)", metavar="DIR")
+    data: Path = option(
+        help="samples of after, LMFlow JSON: a file or a folder", metavar="PATH", aliases=("dataset_path",)
+    )
+    out: Path = option(help="folder for mask_alphas.bin", metavar="DIR", aliases=("output_dir",))
+    overwrite: bool = option(False, "replace an earlier mask_alphas.bin, at the end")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatioSettings(Settings):
+    """The ratios."""
+
+    approach: Approach = option(Approach.NORMALIZED, "how raw scalars become ratios")
+    mask_level: str = option(
+        "block3", "what shares a ratio: block3, any blockK, layerwise, linearwise, lblock3", metavar="LEVEL"
+    )
+    pivots: str = option(
+        "", "last layer of each block but the last, in place of equal blocks", metavar="7#15"
+    )
+    scope: Literal["linear", "all"] = option("linear", "linear: linear maps only; all: every parameter")
+    mean_ratio: float = option(
+        0.2, "mean of the ratios, which are weights of before", above=0, below=1, aliases=("init_val",)
+    )
+    epsilon: float = option(0.2, "the larger, the nearer the ratios stay to their mean", low=0)
+    scale_lr_by_sharing: bool = option(True, "step each ratio by lr times the linear maps that it governs")
+
+    def check(self) -> None:
+        """Check how the model is divided."""
+        blocks_in_level(self.mask_level)
+        if self.pivots and not _PIVOTS.fullmatch(self.pivots):
+            raise UserError(f"--pivots '{self.pivots}' are no layer indices: write them as 7#15")
+
+    @property
+    def borders(self) -> tuple[int, ...]:
+        """The pivots as layers; empty for equal blocks."""
+        return tuple(map(int, self.pivots.split("#"))) if self.pivots else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveSettings(Settings):
+    """What the ratios minimise: the loss on samples, on a retain set, and a penalty."""
+
+    loss_on: LossOn = option(LossOn.TEXT, "text: every token, as released; response: replies only (Eq. 9)")
+    block_size: int = option(512, "tokens in a block of data", low=2)
+    retain_weight: float = option(0.0, "weight of the cross-entropy on a retain set", low=0)
+    retain_data: tuple[Path, ...] = option((), "its texts; by default before's own samples", metavar="FILE")
+    retain_samples: int = option(64, "how many samples of before to draw, at most", low=1)
+    reg_alpha: float = option(1e-4, "weight of the penalty on ratio - mean_ratio", low=0)
+    sum_reg_type: Penalty = option(
+        Penalty.ABSOLUTE_WEIGHTED, "0: absolute, 1: squared; 0.2 and 1.2 weigh the middle layers most"
+    )
+    reward_model: Path | None = option(
+        None, "minus its reward of sampled replies, in place of both losses (search only)", metavar="DIR"
+    )
+    reward_prompts: int = option(128, "how many of the samples' prompts to reply to", low=1)
+    max_new_tokens: int = option(
+        SamplingSettings.max_new_tokens, "of a reply whose reward is measured", low=1
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatioTrainingSettings(Settings):
+    """How the ratios are trained."""
+
+    lr: float = option(2e-5, "learning rate, per linear map that a ratio governs", above=0)
+    epochs: float = option(1.0, "passes over the samples", above=0, aliases=("num_train_epochs",))
+    max_steps: int | None = option(None, "optimizer steps, in place of epochs", low=1)
+    warmup: float = option(0.03, "share of the steps", low=0, high=1)
+    settle_tolerance: float = option(0.0, "stop when no ratio moves by more; 0: never", low=0, high=1)
+    settle_window: int = option(20, "steps over which none must", low=1)
+    micro_batch: int = option(
+        1, "blocks at a time on each process", low=1, aliases=("per_device_train_batch_size",)
+    )
+    gradient_accumulation_steps: int = option(1, "times that many in a step", low=1)
+    gradient_checkpointing: bool = option(False, "recompute activations, to save memory")
+    bf16: bool = option(False, "load the weights in bfloat16; the ratios stay float32")
+    deepspeed: Path | None = option(None, "DeepSpeed configuration", metavar="FILE")
+    local_rank: int = option(-1, "set by the deepspeed launcher", hidden=True)
+    save_steps: int = option(100, "steps between checkpoints to resume from", low=1)
+    seed: int = option(0, "of the data's order, the retain samples, the search", low=0, high=2**32 - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings(Settings):
+    """The search without gradients, in place of Adam."""
+
+    optimizer: Literal["adam", "search"] = option("adam", "search: CMA-ES")
+    evaluations: int = option(100, "how many averages to measure, about", low=1)
