@@ -32,9 +32,10 @@ LAYERS = [
     {"averaging"},
     {"sampling"},
     {"training", "ratios"},
+    {"sandbox"},
     {"evaluation"},
     {"report"},
-    {"sandbox", "planning"},
+    {"planning"},
     {"commands"},
 ]
 LAYER_OF = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ama.averaging.schedules.schedule import Schedule
+from ama.averaging.live import InMemoryAverage
+from ama.averaging.plan import MergePlan
 from ama.errors import UserError
 from ama.evaluation.subject import Loader, Subject
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from ama.averaging.live import InMemoryAverage
-
-    Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
+_Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
 
 class InPlace:
@@ -25,47 +22,38 @@ class InPlace:
     def __init__(self, before: Subject, after: Subject) -> None:
         """Take the models; nothing is loaded yet."""
         self._parents = before, after
-        self._loaded: tuple[Loaded, Loaded] | None = None
+        self._loaded: tuple[_Loaded, _Loaded] | None = None
         self._average: InMemoryAverage | None = None
         self._dtype = ""
-        self._mixed: Schedule | None = None
+        self._mixed: MergePlan | None = None
 
-    def average(self, schedule: Schedule) -> Loader:
-        """Return what loads the average by a schedule, with the settings and tokenizer of after."""
-        return self._loader(schedule, 1)
+    def loader(self, plan: MergePlan, *, like_before: bool = False) -> Loader:
+        """Return what loads an average.
 
-    def before(self) -> Loader:
-        """Return what loads before, with its own settings and tokenizer."""
-        return self._loader(Schedule(1.0), 0)
+        Args:
+            plan: of the average.
+            like_before: whether it has generation settings and tokenizer of before, not of after.
+        """
 
-    def after(self) -> Loader:
-        """Return what loads after."""
-        return self._loader(Schedule(0.0), 1)
-
-    def _loader(self, schedule: Schedule, parent: int) -> Loader:
-        def load(dtype: str) -> Loaded:
+        def load(dtype: str) -> _Loaded:
             parents = self._load_parents()
             average = self._open(parents[0][0], parents[1][0], dtype)
-            if self._mixed != schedule:
-                average.mix(schedule)
-                self._mixed = schedule
-            model, tokenizer = parents[parent]
+            if self._mixed is not plan:
+                average.mix(plan.schedule)
+                self._mixed = plan
+            model, tokenizer = parents[0 if like_before else 1]
             average.model.generation_config = model.generation_config
             return average.model, tokenizer
 
         return load
 
-    def _load_parents(self) -> tuple[Loaded, Loaded]:
+    def _load_parents(self) -> tuple[_Loaded, _Loaded]:
         if self._loaded is None:
             before, after = (parent.load("auto") for parent in self._parents)
             self._loaded = before, after
         return self._loaded
 
     def _open(self, before: PreTrainedModel, after: PreTrainedModel, dtype: str) -> InMemoryAverage:
-        import torch
-
-        from ama.averaging.live import InMemoryAverage
-
         if self._average is None:
             kind = None if dtype == "auto" else getattr(torch, dtype)
             self._average, self._dtype = InMemoryAverage(before, after, kind), dtype
