@@ -9,11 +9,12 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from ama.evaluation.points import Point, points_of
+from ama.evaluation.sweep_measures import KINDS, measures_in
+
 from ama.averaging.schedules.schedule import Scope
 from ama.evaluation.measure import Measure
-from ama.evaluation.points import Point, points_of
 from ama.evaluation.subject import Subject
-from ama.evaluation.sweep_measures import KINDS, measures_in
 
 _GIB = 1 << 30
 

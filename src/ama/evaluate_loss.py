@@ -13,7 +13,8 @@ Measure models on texts and append the results to a file of scores.
 Each text is cut into blocks of --block_size tokens. Metrics: loss, the mean cross-entropy per token in nats,
 and perplexity = exp(loss). Standard errors are over blocks. What was measured already is not measured again.
 Example:
-  python -m ama.evaluate_loss --models output/m0 output/m1 --data wiki=wiki.txt --scores output/scores.jsonl"""
+  python -m ama.evaluate_loss --models output/m0 output/m1 --data wiki=wiki.txt \\
+    --scores output/scores.jsonl"""
 COMMAND = Command("evaluate_loss", _DESCRIPTION, SubjectSettings, LossSettings, ScoringSettings)
 
 

@@ -18,7 +18,9 @@ Examples:
     --references data/alpaca_eval/alpaca_eval.json --pairrm models/PairRM-hf --scores output/scores.jsonl
   python -m ama.evaluate_pairrm --replies mine.json --references theirs.json --scores output/scores.jsonl
 The same command under torchrun or accelerate launch shares the work."""
-COMMAND = Command("evaluate_pairrm", _DESCRIPTION, SubjectSettings, ReplyFileSettings, PairrmSettings, ScoringSettings)
+COMMAND = Command(
+    "evaluate_pairrm", _DESCRIPTION, SubjectSettings, ReplyFileSettings, PairrmSettings, ScoringSettings
+)
 
 
 def main() -> None:

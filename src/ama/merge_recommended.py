@@ -33,7 +33,7 @@ def _parser() -> Parser:
 
 
 def _wanted(arguments: Namespace, save_name: str) -> Wanted:
-    from ama.evaluation.sweep_record import read_sweep
+    from ama.evaluation.sweep.record import read_sweep
     from ama.report.front.model import AFTER, BEFORE, FrontSettings
     from ama.report.front.write import read_front
 

@@ -23,10 +23,10 @@ from support.tiny import make_llama
 from ama import evaluate_harness, evaluate_reward, pareto
 from ama.console import run
 from ama.evaluation.items import read_items
-from ama.evaluation.measures.reward import RewardMeasure
+from ama.evaluation.measures.reward.measure import RewardMeasure
 from ama.evaluation.scores import Score, read_scores
 from ama.evaluation.subject import Subject
-from ama.evaluation.sweep_record import Sweep, read_sweep
+from ama.evaluation.sweep.record import Sweep, read_sweep
 from ama.models import load_tokenizer
 
 pytestmark = pytest.mark.slow
@@ -145,10 +145,10 @@ def test_a_measure_that_fails_leaves_the_others(
 ) -> None:
     honest = RewardMeasure.run
 
-    def fail(measure: RewardMeasure, subject: Subject) -> object:
+    def fail(measure: RewardMeasure, subject: Subject, opened: Path) -> object:
         if subject.schedule == "0.3":
             raise RuntimeError("out of luck\nand of memory")
-        return honest(measure, subject)
+        return honest(measure, subject, opened)
 
     argv = patch.object(sys, "argv", ["pareto", *arguments(root, tmp_path)])
     with patch.object(RewardMeasure, "run", fail), argv, pytest.raises(SystemExit) as exit_:

@@ -24,7 +24,7 @@ from support.sweeps import (
 from ama.errors import UserError
 from ama.evaluation.items import items_path
 from ama.evaluation.scores import read_scores
-from ama.evaluation.sweep_record import SweepMeasure
+from ama.evaluation.sweep.record import SweepMeasure
 from ama.report.front.curves import Point, hypervolume, skill_at
 from ama.report.front.items import factor_of
 from ama.report.front.model import Front, FrontCurve, FrontSettings

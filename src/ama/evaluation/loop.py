@@ -1,4 +1,4 @@
-"""The loop of every evaluation: which measures of which models have no rows yet, and one after the other of them."""
+"""The loop of every evaluation: measure each model by each measure of which there are no rows yet."""
 
 from __future__ import annotations
 

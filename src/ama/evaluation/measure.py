@@ -70,13 +70,16 @@ class Measure(ABC):
         what: what goes into the rows.
         metrics: the numbers without which it counts as not measured; the first is the one that fronts show.
         has_judge: whether another model judges replies; then all models reply before it is loaded.
-        needs_folder: whether it reads checkpoint folders only, as vLLM does, and no average in memory.
     """
 
     what: Measurement
     metrics: tuple[str, ...]
     has_judge: bool = False
-    needs_folder: bool = False
+
+    @property
+    def needs_folder(self) -> bool:
+        """Whether it reads checkpoint folders only, as vLLM does, and no average in memory."""
+        return False
 
     @property
     def opening(self) -> Hashable:

@@ -21,9 +21,7 @@ class SubjectSettings(Settings):
         "what to measure: folders, hub ids, LoRA adapters (merged into their base in memory)",
         metavar="MODEL",
     )
-    before: str | None = option(
-        None, "or averages made in memory: the model before RLHF,", metavar="MODEL"
-    )
+    before: str | None = option(None, "or averages made in memory: the model before RLHF,", metavar="MODEL")
     after: str | None = option(
         None, "the model after RLHF, which may be a LoRA adapter on before,", metavar="MODEL"
     )

@@ -1,6 +1,7 @@
 """What can be measured: a group of settings for each kind of measure, and the table of the kinds.
 
-A new kind is a group and a line of the table here, and a module of `ama.evaluation.measures` with its `Measure`.
+A new kind is a group and a line of the table here, and its `Measure` in a module of
+`ama.evaluation.measures`.
 """
 
 from __future__ import annotations
@@ -99,9 +100,7 @@ class RewardSettings(RepliesSettings):
 
     reward_model: str = option(help="folder or hub id of the judge", metavar="MODEL")
     prompts: Path = option(help="LMFlow JSON: file or folder", metavar="PATH")
-    task: str | None = option(
-        None, "in the file of scores; by default the name of --prompts", metavar="NAME"
-    )
+    task: str | None = option(None, "in the file of scores; by default the name of --prompts", metavar="NAME")
     batch_size: BatchSize = option(64, _BATCH, metavar="N", low=1)
 
 

@@ -34,7 +34,9 @@ class Point:
         return f"{self.record.curve} {self.record.schedule}".strip() or self.subject.label
 
 
-def points_of(before: str, after: str, curves: Mapping[str, Sequence[str | float]], scope: Scope) -> list[Point]:
+def points_of(
+    before: str, after: str, curves: Mapping[str, Sequence[str | float]], scope: Scope
+) -> list[Point]:
     """Plan every point of a sweep, before first, then after, then curve by curve; no weight is read.
 
     Args:
@@ -44,7 +46,8 @@ def points_of(before: str, after: str, curves: Mapping[str, Sequence[str | float
         scope: which parameters are averaged; learned ratios have their own.
 
     Raises:
-        UserError: there is no average, the models can't be averaged, or a schedule is malformed or does not fit them.
+        UserError: there is no average, the models can't be averaged, or a schedule is malformed or does not
+            fit them.
     """
     words = [(name, str(text)) for name, schedules in curves.items() for text in schedules]
     if not words:

@@ -21,7 +21,9 @@ def read_measure(text: str) -> Settings:
     except ValueError as error:
         raise UserError(f"--measure {text!r}: {str(error).lower()}; give a kind and its options") from None
     if name not in MEASURES:
-        raise UserError(f"--measure {text!r}: there is no {name!r}, give {', '.join(MEASURES)} and its options")
+        raise UserError(
+            f"--measure {text!r}: there is no {name!r}, give {', '.join(MEASURES)} and its options"
+        )
     kind = MEASURES[name]
     command = Command(f"pareto --measure '{name}'", "A measure of a sweep.", kind.group)
     return command.parse(words)[kind.settings]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ama.evaluation.items import Items, read_items
 from ama.evaluation.scores import Score
-from ama.evaluation.sweep_record import SweepMeasure
+from ama.evaluation.sweep.record import SweepMeasure
 from ama.report.front.estimate import item_weights
 from ama.report.front.model import FrontSettings
 

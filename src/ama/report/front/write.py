@@ -9,7 +9,7 @@ from pathlib import Path
 from ama.checkpoint.staging import writing
 from ama.checkpoint.whole_file import write_whole
 from ama.errors import UserError
-from ama.evaluation.sweep_record import read_sweep
+from ama.evaluation.sweep.record import read_sweep
 from ama.report.front.data import read_data
 from ama.report.front.facts import facts_of
 from ama.report.front.figures import single_front

@@ -104,9 +104,7 @@ def _wrap(model: Any, tokenizer: Any, folder: Path, settings: OpenCompassSetting
     )
 
 
-def _replies(
-    model: Any, data: Any, config: Any, settings: OpenCompassSettings, work: Path
-) -> list[str]:
+def _replies(model: Any, data: Any, config: Any, settings: OpenCompassSettings, work: Path) -> list[str]:
     """Return the model's reply to each question, as OpenCompass's task of inference asks for them."""
     from opencompass.registry import ICL_INFERENCERS, ICL_PROMPT_TEMPLATES, ICL_RETRIEVERS
 
