@@ -15,8 +15,8 @@ Measures two models and averages of them, and shows which average keeps the rewa
 
 A curve is a name and its schedules: ratios, split tags, YAML files or learned ratios (mask_alphas.bin or its
 folder); SCHEDULE@RATIO gives a split tag its ratio of norm and head, or learned ratios another mean. Averages
-are made in memory, in place: no checkpoint is written. A measure is a kind of evaluation with the options of
-its command, ama.evaluate_KIND; --measure 'KIND --help' lists them:
+are made in memory, in place: no checkpoint is written. A measure is a kind of evaluation with its options,
+which --measure 'KIND --help' lists:
 
 {_KINDS}
 
