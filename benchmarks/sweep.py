@@ -9,10 +9,11 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from ama.evaluation.measure import Measure
-from ama.evaluation.points import Point, points_of
+from ama.evaluation.measure import Measure, measures_of
 from ama.evaluation.subject import Subject
-from ama.evaluation.sweep_measures import KINDS, measures_in
+from ama.evaluation.sweep.points import Point, points_of
+from ama.evaluation.sweep.words import read_measure
+from ama.settings.evaluation import ScoringSettings
 from ama.settings.merging import Scope
 
 _GIB = 1 << 30
@@ -22,7 +23,7 @@ def seconds_each(subjects: Sequence[Subject], measure: Measure) -> Iterator[floa
     """Yield the seconds that loading and measuring each model take."""
     for subject in subjects:
         begun = time.perf_counter()
-        measure.run(subject)
+        measure.run(subject, measure.open(subject))
         yield time.perf_counter() - begun
 
 
@@ -51,16 +52,14 @@ def main() -> None:
     options = parser.parse_args()
     schedules = tuple(f"{(number + 1) / (options.points + 1):.6f}" for number in range(options.points))
     with TemporaryDirectory() as work:
-        settings = argparse.Namespace(
-            measure=[options.measure], out=Path(work), dtype=options.dtype, rerun=True
-        )
-        (measure,) = measures_in(settings, KINDS)
+        scoring = ScoringSettings(scores=Path(work) / "scores.jsonl", dtype=options.dtype, rerun=True)
+        (measure,) = measures_of(read_measure(options.measure), scoring)
         measure.prepare()
-        curves = [("plain averaging", schedules)]
+        curves = {"plain averaging": schedules}
         before, _, *averages = points_of(options.before, options.after, curves, Scope.ALL)
         empty = _peak()
         # What is done once: loading the two models, and the first run of the harness.
-        measure.run(before.subject)
+        measure.run(before.subject, measure.open(before.subject))
         # The same model over and over is not mixed again.
         alone = list(seconds_each([before.subject] * options.points, measure))
         points = list(seconds_each([point.subject for point in averages], measure))

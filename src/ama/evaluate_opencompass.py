@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-
-from ama.console import Parser, run
+from ama.console import run
+from ama.console.command import Command
+from ama.settings.evaluation import ScoringSettings, SubjectSettings
+from ama.settings.measures import OpenCompassSettings
 
 _DESCRIPTION = """\
 Measure models on DROP with OpenCompass's drop_gen and append a row for each to a file of scores: the share
@@ -14,39 +15,15 @@ of questions, in percent, whose reply holds a right answer or is held by one.
 measured again, and a run that was cut short goes on with the next questions.
 Example: python -m ama.evaluate_opencompass --models models/sft models/rlhf --eval_data data/eval \\
   --scores output/scores.jsonl"""
+COMMAND = Command("evaluate_opencompass", _DESCRIPTION, SubjectSettings, OpenCompassSettings, ScoringSettings)
 
 
 def main() -> None:
-    """Measure each model where the file of scores has no row yet."""
-    options = _options()
-    from ama.evaluation.measures.opencompass import drop_measure
-    from ama.evaluation.recording import ScoreBook, say
-    from ama.evaluation.subject import subjects_of
-    from ama.processes import broadcast, is_first, join
+    """Measure what the file of scores has no row of yet."""
+    chosen = COMMAND.parse()
+    from ama.evaluation.loop import evaluate
 
-    measure = drop_measure(options)
-    subjects = subjects_of(options)
-    book = ScoreBook(options.scores, rerun=options.rerun)
-    join()
-    lacking = broadcast([book.lacks(subject, measure.what, measure.metrics) for subject in subjects])
-    for subject, missing in zip(subjects, lacking, strict=True):
-        if missing:
-            numbers = measure.run(subject)
-            book.add(subject, measure.what, numbers)
-            say(subject, measure.what, numbers)
-            if is_first():
-                measure.forget(subject)
-
-
-def _options() -> Namespace:
-    from ama.evaluation.measures.opencompass import add_drop
-    from ama.evaluation.options import add_scoring, add_subjects
-
-    parser = Parser("evaluate_opencompass", _DESCRIPTION)
-    add_subjects(parser)
-    add_drop(parser)
-    add_scoring(parser)
-    return parser.parse_args()
+    evaluate(chosen[SubjectSettings], chosen[OpenCompassSettings], chosen[ScoringSettings])
 
 
 if __name__ == "__main__":

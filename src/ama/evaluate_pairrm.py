@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-from pathlib import Path
-
-from ama.console import Parser, run
+from ama.console import run
+from ama.console.command import Command
+from ama.settings.evaluation import ScoringSettings, SubjectSettings
+from ama.settings.measures import PairrmSettings, ReplyFileSettings
 
 _DESCRIPTION = """\
 Draws a reply of each model to the prompts of --references, or takes --replies from files, and has PairRM, by
@@ -18,48 +18,19 @@ Examples:
     --references data/alpaca_eval/alpaca_eval.json --pairrm models/PairRM-hf --scores output/scores.jsonl
   python -m ama.evaluate_pairrm --replies mine.json --references theirs.json --scores output/scores.jsonl
 The same command under torchrun or accelerate launch shares the work."""
+COMMAND = Command(
+    "evaluate_pairrm", _DESCRIPTION, SubjectSettings, ReplyFileSettings, PairrmSettings, ScoringSettings
+)
 
 
 def main() -> None:
-    """Draw what is not there of every entrant, then compare all with one load of PairRM."""
-    options = _options()
-    from ama.evaluation.measures.contests import contests, entrants
-    from ama.evaluation.measures.pairrm import pairrm_measure
-    from ama.evaluation.recording import ScoreBook, say
-    from ama.processes import join
+    """Measure what the file of scores has no row of yet."""
+    chosen = COMMAND.parse()
+    from ama.evaluation.measures.pairrm.measure import evaluate_pairrm
 
-    measure = pairrm_measure(options)
-    subjects = entrants(options)
-    book = ScoreBook(options.scores, rerun=options.rerun)
-    join()
-    todo = book.lacking(subjects, measure.what, "win_rate")
-    if not todo:
-        return
-    entered = contests(todo, measure.asked, measure.references, options)
-    for subject, contest in zip(todo, entered, strict=True):
-        numbers = measure.compare(subject, contest)
-        book.add(subject, measure.what, numbers)
-        say(subject, measure.what, numbers)
-
-
-def _options() -> Namespace:
-    from ama.evaluation.measures.pairrm import add_pairrm
-    from ama.evaluation.options import add_scoring, add_subjects
-
-    parser = Parser("evaluate_pairrm", _DESCRIPTION)
-    add_subjects(parser)
-    add = parser.add_argument
-    add(
-        "--replies",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="or replies to compare in place of a model's: outputs as AlpacaEval writes them, or LMFlow JSON",
+    evaluate_pairrm(
+        chosen[SubjectSettings], chosen[ReplyFileSettings], chosen[PairrmSettings], chosen[ScoringSettings]
     )
-    add("--replies_name", metavar="NAME", help="whose outputs to take where --replies has those of several")
-    add_pairrm(parser)
-    add_scoring(parser)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

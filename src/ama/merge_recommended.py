@@ -22,7 +22,7 @@ def main() -> int:
 
 
 def _wanted(chosen: Chosen) -> Wanted:
-    from ama.evaluation.sweep_record import read_sweep
+    from ama.evaluation.sweep.record import read_sweep
     from ama.report.front.figures import read_front
     from ama.report.front.model import AFTER, BEFORE, FrontSettings
 

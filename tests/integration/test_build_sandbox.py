@@ -13,9 +13,10 @@ from support.tiny import same
 from ama import build_sandbox, pareto
 from ama.data.samples import read_samples
 from ama.evaluation.items import read_items
+from ama.evaluation.measures.gold import gold_numbers
 from ama.evaluation.scores import read_scores
 from ama.models import load_model, load_reward_model, load_tokenizer
-from ama.sandbox.gold import gold_numbers, world_of
+from ama.sandbox.gold import world_of
 from ama.sandbox.settings import CONTEXT, SandboxSettings, default_settings
 from ama.sandbox.world import WorldSettings
 
@@ -81,7 +82,7 @@ def test_every_folder_loads(sandbox: Path) -> None:
 
 
 def test_lm_eval_reads_the_tasks(sandbox: Path) -> None:
-    from ama.evaluation.measures.harness_run import Tasks
+    from ama.evaluation.measures.harness.tasks import Tasks
 
     names = ["arc_easy", "squadv2", "wmt14-fr-en"]
     tasks = Tasks(names, sandbox / "tasks")

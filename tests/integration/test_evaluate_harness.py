@@ -204,10 +204,10 @@ def test_two_processes_share_the_items(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--models", "before", "--limit", "0"), "--limit: '0' is no whole number above 0"),
+        (("--models", "before", "--limit", "0"), "--limit 0: give 1 or more"),
         (
             ("--models", "before", "--batch_size", "none"),
-            "--batch_size: 'none' is no whole number above 0, nor",
+            "--batch_size: 'none' is not a whole number or auto",
         ),
         (("--models", "before", "--num_fewshot", "-1"), "--num_fewshot"),
         (("--before", "before", "--after", "after"), "--schedule is missing"),
@@ -229,7 +229,7 @@ def test_two_processes_share_the_items(root: Path, tmp_path: Path) -> None:
         (("--models", "mute", "--tasks", "piqa", "--apply_chat_template"), "mute has no chat template"),
         (
             ("--before", "before", "--after", "after", "--schedule", "0.3", "--engine", "vllm"),
-            "--engine vllm measures checkpoint folders only",
+            "--engine vllm reads whole checkpoints, not before + after 0.3: merge it first",
         ),
         (("--models", "before", "--scores", "bare/text"), "bare/text: line 1: not JSON at character"),
     ],

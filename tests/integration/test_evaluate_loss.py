@@ -15,11 +15,10 @@ from support.learning import EASY, OTHER, make_learner, write_text
 from support.tiny import load, rewrite
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-import ama.models
 from ama import show_losses
 from ama.data import pack
 from ama.evaluate_loss import main
-from ama.evaluation.measures.mean_loss import measure_loss
+from ama.evaluation.measures.loss import measure_loss
 from ama.evaluation.scores import Score, read_scores
 
 
@@ -77,7 +76,7 @@ def test_one_block_has_no_standard_error() -> None:
 @pytest.mark.usefixtures("scene")
 def test_what_was_measured_is_not_measured_again() -> None:
     assert len(_measure("before", "after")) == 4
-    with patch.object(ama.models, "load_model", side_effect=AssertionError):
+    with patch("ama.evaluation.subject.load_model", side_effect=AssertionError):
         assert _measure("before", "after") == []
     both = ("easy=easy.txt", "other=other.txt")
     assert [score.task for score in _measure("before", "after", data=both)] == ["other"] * 4
@@ -136,11 +135,11 @@ def test_the_scores_are_shown_as_table_as_csv_and_as_plot(capsys: pytest.Capture
     [
         ({"--models": "missing"}, "no such folder: missing"),
         ({"--models": "."}, ".: not a model folder (no config.json)"),
-        ({"--data": "easy.txt"}, "argument --data: 'easy.txt' is not NAME=FILE"),
+        ({"--data": "easy.txt"}, "--data 'easy.txt' is not NAME=FILE"),
         ({"--data": "easy=missing.txt"}, "No such file or directory: missing.txt"),
         ({"--block_size": "9999"}, "fill no block of 9999"),
-        ({"--batch": "0"}, "--batch: '0' is no whole number above 0"),
-        ({"--max_blocks": "0"}, "--max_blocks: '0' is no whole number above 0"),
+        ({"--batch": "0"}, "--batch 0: give 1 or more"),
+        ({"--max_blocks": "0"}, "--max_blocks 0: give 1 or more"),
         ({"--scores": "easy.txt"}, "easy.txt: line 1: not JSON"),
     ],
 )

@@ -16,8 +16,8 @@ from support.eval_rows import rows, write_lines
 from support.evaluating import make_eval_data, make_reader
 
 from ama.evaluate_opencompass import main
+from ama.evaluation.measures.shims import apply_shims
 from ama.evaluation.scores import Score, read_scores
-from ama.evaluation.shims import apply_shims
 from ama.evaluation.subject import Subject
 
 pytestmark = pytest.mark.slow
@@ -149,7 +149,7 @@ def test_a_killed_run_keeps_its_replies(root: Path, tmp_path: Path) -> None:
             ("--models", "before", "--eval_data", "eval", "--batch_size", "auto"),
             "auto: OpenCompass",
         ),
-        (("--models", "before", "--limit", "0"), "--limit: '0' is no whole number above 0"),
+        (("--models", "before", "--limit", "0"), "--limit 0: give 1 or more"),
         (("--eval_data", "eval"), "nothing to measure"),
     ],
 )

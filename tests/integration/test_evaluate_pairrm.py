@@ -20,8 +20,8 @@ from support.pairrm import TEXTS, blender, save_pairrms
 from transformers import AutoTokenizer
 
 from ama import evaluate_pairrm, interpolate
-from ama.evaluation.measures import comparisons
-from ama.evaluation.measures.pairrm_judge import CANDIDATE_TOKENS, SOURCE_TOKENS
+from ama.evaluation.measures.pairrm import comparisons
+from ama.evaluation.measures.pairrm.judge import CANDIDATE_TOKENS, SOURCE_TOKENS
 from ama.evaluation.scores import Score, read_scores
 from ama.sampling.journal import Journal
 
@@ -213,9 +213,11 @@ def test_what_was_measured_is_not_measured_again(
 ) -> None:
     rows, _ = _compare(replies, references, judges / ORIGINAL)
     assert f"ours.json: win_rate on theirs {rows['win_rate'].value:.4f}" in capsys.readouterr().err
-    with patch("ama.evaluation.measures.pairrm_judge.load_pairrm", side_effect=AssertionError):
+    with patch("ama.evaluation.measures.pairrm.measure.load_pairrm", side_effect=AssertionError):
         assert _compare(replies, references, judges / ORIGINAL)[0] == rows
-    assert "ours.json: win_rate is there already (--rerun measures again)" in capsys.readouterr().err
+    assert (
+        "ours.json: win_rate on theirs is there already (--rerun measures again)" in capsys.readouterr().err
+    )
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +307,7 @@ def test_the_hub_gives_pairrm_and_its_base_but_is_not_asked_for_a_folder(
     code = (
         "import sys\n"
         "from ama.errors import UserError\n"
-        "from ama.evaluation.measures.pairrm_judge import find_pairrm\n"
+        "from ama.evaluation.measures.pairrm.judge import find_pairrm\n"
         "for source in sys.argv[1:]:\n"
         "    try:\n"
         "        place = find_pairrm(source)\n"

@@ -257,8 +257,8 @@ def _lines(scene: Path, folder: Path) -> Iterator[tuple[tuple[str | Path, ...], 
     yield ("--prompts", folder / "long.json", "--max_prompt_tokens", "2"), "no prompt has at most 2 tokens"
     yield ("--max_new_tokens", "99"), "is more than the model's context of 64"
     yield ("--models", scene / "judge"), "judge"
-    yield ("--top_p", "2"), "top_p 2.0 lies outside (0, 1]"
-    yield ("--batch_size", "many"), "'many' is no whole number above 0, nor auto"
+    yield ("--top_p", "2"), "--top_p 2.0: give a number in (0, 1]"
+    yield ("--batch_size", "many"), "--batch_size: 'many' is not a whole number or auto"
     yield ("--before", scene / "before"), "--after is missing"
 
 

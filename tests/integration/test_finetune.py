@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ama.data import pack
 from ama.data.labelled_blocks import IGNORED
 from ama.errors import UserError
-from ama.evaluation.measures.mean_loss import measure_loss
+from ama.evaluation.measures.loss import measure_loss
 from ama.finetune import main
 from ama.models import load_model, load_tokenizer
 from ama.training.language_model import TrainingSettings, train

@@ -10,7 +10,7 @@ from support.command import interpolate
 from support.sweeps import AFTER, BEFORE, plain, save_sweep, without_tax
 from support.tiny import make_llama
 
-from ama.evaluation.sweep_record import read_sweep, write_sweep
+from ama.evaluation.sweep.record import read_sweep, write_sweep
 from ama.merge_recommended import main
 
 TAG = "split|0|0.5|0.1"

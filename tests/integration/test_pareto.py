@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -20,14 +21,16 @@ from support.hosts import kill_all
 from support.masking import save_judge
 from support.tiny import make_llama
 
-from ama import evaluate_harness, evaluate_reward, pareto
+from ama import evaluate_harness, evaluate_loss, evaluate_reward, pareto
 from ama.console import run
 from ama.evaluation.items import read_items
-from ama.evaluation.measures.reward import RewardMeasure
+from ama.evaluation.measures.reward.measure import RewardMeasure
 from ama.evaluation.scores import Score, read_scores
 from ama.evaluation.subject import Subject
-from ama.evaluation.sweep_record import Sweep, read_sweep
+from ama.evaluation.sweep.record import Sweep, read_sweep
 from ama.models import load_tokenizer
+from ama.report.sweep import sweep
+from ama.settings.measures import LossSettings, RewardSettings
 
 pytestmark = pytest.mark.slow
 
@@ -145,10 +148,10 @@ def test_a_measure_that_fails_leaves_the_others(
 ) -> None:
     honest = RewardMeasure.run
 
-    def fail(measure: RewardMeasure, subject: Subject) -> object:
+    def fail(measure: RewardMeasure, subject: Subject, opened: Path) -> object:
         if subject.schedule == "0.3":
             raise RuntimeError("out of luck\nand of memory")
-        return honest(measure, subject)
+        return honest(measure, subject, opened)
 
     argv = patch.object(sys, "argv", ["pareto", *arguments(root, tmp_path)])
     with patch.object(RewardMeasure, "run", fail), argv, pytest.raises(SystemExit) as exit_:
@@ -235,3 +238,76 @@ def test_one_sweep_at_a_time(root: Path, tmp_path: Path, capsys: pytest.CaptureF
 def test_a_folder_that_is_a_file(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "out").write_text("")
     assert "out" in complaint(capsys, pareto.main, *arguments(root, tmp_path / "out"))
+
+
+def test_rows_of_earlier_versions_are_recognised(root: Path, whole: Path) -> None:
+    """What decides whether a row counts as measured: as version 0.1.0 wrote it, key by key."""
+    rows = {row.task: dict(row.settings) for row in read_scores(whole / "scores.jsonl")}
+    for settings in rows.values():
+        assert {"weights", "ratio"} <= settings.keys()
+    harness, reward = rows["arc_easy"], rows["prompts"]
+    drop = ("weights", "ratio", "data", "prompts", "reward_model_weights")
+    assert {name: value for name, value in harness.items() if name not in drop} == {
+        "num_fewshot": None,
+        "limit": None,
+        "chat_template": False,
+        "system_instruction": None,
+        "tasks": None,
+        "dtype": "auto",
+        "engine": "transformers",
+        "bootstrap": 0,
+    }
+    assert {name: value for name, value in reward.items() if name not in drop} == {
+        "samples": 1,
+        "temperature": 1.0,
+        "top_k": 0,
+        "top_p": 1.0,
+        "max_new_tokens": 6,
+        "batch": 8,
+        "engine": "transformers",
+        "dtype": "auto",
+        "max_prompt_tokens": 256,
+        "chat_template": False,
+        "system": "",
+        "reward_model": str(root / "judge"),
+    }
+    assert isinstance(reward["temperature"], float)
+    assert len(harness["data"]) == len(reward["prompts"]) == 16
+
+
+def test_a_sweep_from_python_shows_the_loss_beside_the_front(root: Path, whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "out")
+    (tmp_path / "text.txt").write_text("Ann had 12 boats near a mill. " * 20)
+    loss = LossSettings(data=(f"boats={tmp_path / 'text.txt'}",), block_size=32)
+    sampling = {"max_new_tokens": 6, "sample_batch": 8}
+    reward = RewardSettings(reward_model=str(root / "judge"), prompts=root / "prompts.json", **sampling)
+    found = sweep(
+        root / "before",
+        root / "after",
+        tmp_path / "out",
+        curves={"plain averaging": [0.3, "0.6"]},
+        measures=[f"harness --tasks {' '.join(TASKS)} --eval_data {root / 'eval'}", reward, loss],
+    )
+    assert found is not None
+    assert not found.failures
+    scores = read_scores(tmp_path / "out" / "scores.jsonl")
+    known = read_scores(whole / "scores.jsonl")
+    assert scores[: len(known)] == known
+    assert [(row.task, row.metric) for row in scores[len(known) :]] == [
+        ("boats", "loss"),
+        ("boats", "perplexity"),
+    ] * 4
+    # The loss is a column of its own, and no part of a skill: it falls where a model is better.
+    names = [column.name for column in found.front.columns]
+    assert "boats loss" in names
+    assert [column.name for column in found.front.columns if column.panel] == ["common_sense", "translation"]
+    place, row = found.front.points[2], scores[len(known) + 4]
+    assert row.schedule == "0.3"
+    assert place.scores["boats loss"].value == row.value
+    items = read_items(tmp_path / "out" / "scores.jsonl", row)
+    assert items is not None
+    assert items.stderr() == pytest.approx(row.stderr)
+    models = ("--models", root / "before", root / "after", "--scores", tmp_path / "s.jsonl")
+    call(evaluate_loss.main, *models, "--data", *loss.data, "--block_size", "32")
+    alone = [row.value for row in read_scores(tmp_path / "s.jsonl")]
+    assert alone == [row.value for row in scores[len(known) : len(known) + 4]]

@@ -15,7 +15,7 @@ from support.tiny import load, same
 from ama import train_dpo, train_raft, train_sft
 from ama.data import pack
 from ama.data.samples import read_samples
-from ama.evaluation.measures.mean_loss import measure_loss
+from ama.evaluation.measures.loss import measure_loss
 from ama.models import load_model, load_tokenizer
 from ama.training.baselines import distillation
 from ama.training.distance import distance_penalty

@@ -33,9 +33,10 @@ LAYERS = [
     {"sampling"},
     {"training"},
     {"ratios"},
+    {"sandbox"},
     {"evaluation"},
     {"report"},
-    {"sandbox", "planning"},
+    {"planning"},
     {"commands"},
 ]
 LAYER_OF = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}

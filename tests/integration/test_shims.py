@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from support.pairrm import blender, save_pairrms
 from transformers import AutoModel
 
-from ama.evaluation.shims import SHIMS, Shim, load_base_in_float32
+from ama.evaluation.measures.shims import SHIMS, Shim, load_base_in_float32
 
 NEEDS = [(shim, user) for shim in SHIMS for user in shim.needed_by]
 
@@ -29,7 +29,7 @@ def test_a_shim_is_still_needed(shim: Shim, user: str) -> None:
 def test_transformers_lacks_what_shims_put_back() -> None:
     # In a process of its own: another test may have put them back in this one.
     code = (
-        "from ama.evaluation.shims import SHIMS, apply_shims\n"
+        "from ama.evaluation.measures.shims import SHIMS, apply_shims\n"
         "assert all(shim.is_missing() for shim in SHIMS), [s.name for s in SHIMS if not s.is_missing()]\n"
         "apply_shims('opencompass')\n"
         "assert [s.name for s in SHIMS if s.is_missing()] == ['TRANSFORMERS_CACHE']\n"

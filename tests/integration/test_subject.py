@@ -1,7 +1,6 @@
 """What evaluations measure: an average in memory, or an adapter, is the checkpoint that would be written."""
 
 import json
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ from transformers import AutoModelForCausalLM
 
 from ama.errors import UserError
 from ama.evaluation.subject import Subject, subjects_of
+from ama.settings.evaluation import SubjectSettings
 
 
 def subjects(**options: Any) -> list[Subject]:
-    given = {"models": None, "before": None, "after": None, "schedule": None, "alpha": None, "scope": "all"}
-    return subjects_of(Namespace(**{**given, **options}))
+    return subjects_of(SubjectSettings(**options))
 
 
 def same(subject: Subject, folder: Path, dtype: str = "auto") -> None:
@@ -62,7 +61,7 @@ def test_an_average_in_memory_is_the_written_one(
     pair: tuple[str, str], tmp_path: Path, schedule: str, arguments: tuple[str, ...], dtype: str
 ) -> None:
     before, after = pair
-    (subject,) = subjects(before=before, after=after, schedule=[schedule], alpha="0.5")
+    (subject,) = subjects(before=before, after=after, schedule=[schedule], ratio=0.5)
     assert (subject.model, subject.schedule) == (f"{before} + {after}", schedule)
     assert subject.folder is None
     same(subject, interpolate(*pair, tmp_path / "out", *arguments), dtype)
@@ -134,7 +133,7 @@ def test_a_fingerprint_changes_with_inputs_and_ratios(pair: tuple[str, str]) -> 
             {"before": "before", "after": "after", "schedule": ["half"]},
             "'half' is no number.*split tag",
         ),
-        ({"before": "before", "after": "after", "schedule": ["split|9|1|0"], "alpha": "0"}, "pivot 9"),
+        ({"before": "before", "after": "after", "schedule": ["split|9|1|0"], "ratio": 0.0}, "pivot 9"),
         ({"before": "before", "after": "after", "schedule": ["split|1|1|0"]}, "say --alpha 0.3"),
         ({"before": "before", "after": "before", "schedule": ["0.3"]}, "are the same folder"),
         ({"models": ["missing"]}, "no such folder: missing"),

@@ -8,7 +8,7 @@ import torch
 from tokenizers import trainers
 from transformers import DebertaV2Config, DebertaV2Model, DebertaV2Tokenizer
 
-from ama.evaluation.shims import apply_shims
+from ama.evaluation.measures.shims import apply_shims
 from ama.models import quiet
 from support.tiny import scatter
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ama.evaluation.items import Items, write_items
 from ama.evaluation.scores import Score, append_scores
-from ama.evaluation.sweep_record import SCORES_NAME, Sweep, SweepMeasure, SweepPoint, write_sweep
+from ama.evaluation.sweep.record import SCORES_NAME, Sweep, SweepMeasure, SweepPoint, write_sweep
 
 REWARD = SweepMeasure("reward", "hh", "reward", {"samples": 1}, 0)
 ARC = SweepMeasure("common_sense", "arc_easy", "acc", {"limit": None}, None)

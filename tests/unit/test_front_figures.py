@@ -25,7 +25,7 @@ from support.sweeps import (
 from ama.errors import UserError
 from ama.evaluation.items import items_path
 from ama.evaluation.scores import read_scores
-from ama.evaluation.sweep_record import SweepMeasure
+from ama.evaluation.sweep.record import SweepMeasure
 from ama.report.front.estimate import factor_of
 from ama.report.front.figures import read_front
 from ama.report.front.model import Front, FrontCurve, FrontSettings

@@ -12,7 +12,8 @@ from ama.data.dialogue import ASSISTANT, HUMAN
 from ama.data.labelled_blocks import IGNORED
 from ama.data.samples import Sample
 from ama.errors import UserError
-from ama.sandbox.gold import gold_numbers, gold_of
+from ama.evaluation.measures.gold import gold_numbers
+from ama.sandbox.gold import gold_of
 from ama.sandbox.rows import rows_of
 from ama.sandbox.talk import ADVICE, CLOSINGS, OPENINGS, REFUSALS, Manner, gold_score
 from ama.sandbox.words import word_tokenizer, words_of

@@ -2,66 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from statistics import stdev
 from typing import Any
 
 import ama
 from ama.averaging.record import commit
-from ama.evaluation.items import Items, write_items
+from ama.evaluation.items import write_items
+from ama.evaluation.measure import Measurement, Number
 from ama.evaluation.scores import Score, append_scores, number_text, read_scores, score_key
 from ama.evaluation.subject import Subject
-from ama.processes import broadcast, is_first
-
-
-@dataclass(frozen=True)
-class Number:
-    """One measured number.
-
-    Attributes:
-        metric: its name.
-        value: finite.
-        stderr: its standard error, None where it has none.
-        n: how many units (blocks, questions, replies) were measured.
-        items: what it is made of, None where it has no items or they are not known.
-    """
-
-    metric: str
-    value: float
-    stderr: float | None
-    n: int
-    items: Items | None = field(default=None, repr=False)
-
-
-def standard_error(values: Sequence[float]) -> float | None:
-    """Return the standard error of a mean over units, None for a single one."""
-    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What is measured, but for the model.
-
-    Attributes:
-        group: as in `Score`.
-        task: name of the task.
-        backend: the distribution whose software measures.
-        settings: what decides the numbers beside the model; seed and version of the backend have their own
-            columns and are no part of it.
-        seed: of sampling, None where nothing is sampled.
-    """
-
-    group: str
-    task: str
-    backend: str
-    settings: Mapping[str, Any]
-    seed: int | None = None
+from ama.processes import is_first
 
 
 class ScoreBook:
@@ -87,14 +41,6 @@ class ScoreBook:
         settings = _settings(subject, what)
         keys = ((score_key(subject.model, what.task, name, settings), what.seed) for name in metrics)
         return any(key not in self._known for key in keys)
-
-    def lacking(self, subjects: Sequence[Subject], what: Measurement, metric: str) -> list[Subject]:
-        """Return the subjects without a row of a metric, the same on every process; the others are named."""
-        lacks = broadcast([self.lacks(subject, what, [metric]) for subject in subjects])
-        for subject, missing in zip(subjects, lacks, strict=True):
-            if not missing and is_first():
-                sys.stderr.write(f"{subject.label}: {metric} is there already (--rerun measures again)\n")
-        return [subject for subject, missing in zip(subjects, lacks, strict=True) if missing]
 
     def add(self, subject: Subject, what: Measurement, numbers: Sequence[Number]) -> None:
         """Append a row for each number, all together; of several processes the first one does.

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from ama.averaging.in_memory import load_merged
 from ama.averaging.plan import MergePlan, plan_merge, plan_merges
 from ama.averaging.record import schedule_name, schedule_record
 from ama.averaging.schedules.grammar import read_schedule
 from ama.averaging.schedules.schedule import Schedule
-from ama.averaging.schedules.split_tag import parse_ratio
 from ama.checkpoint.adapter import is_adapter
 from ama.checkpoint.folder import read_json
 from ama.checkpoint.resolve import locate, open_pair
 from ama.errors import UserError
+from ama.models import load_model, load_tokenizer, provenance
+from ama.settings.evaluation import SubjectSettings
 from ama.settings.merging import Scope
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-Loader = Callable[[str], "tuple[PreTrainedModel, PreTrainedTokenizerBase]"]
+Loader = Callable[[str], tuple[PreTrainedModel, PreTrainedTokenizerBase]]
 """Loads a model, its weights in a type such as `auto` or `float32`, and its tokenizer."""
 
 
@@ -65,8 +65,6 @@ class Subject:
         Raises:
             UserError: there is no model or tokenizer that transformers can load, or no chat template.
         """
-        import torch
-
         model, tokenizer = self._load(dtype)
         if chat and not tokenizer.chat_template:
             raise UserError(f"the tokenizer of {self.model} has no chat template: measure it without one")
@@ -74,17 +72,16 @@ class Subject:
         return model, tokenizer
 
 
-def subjects_of(options: Namespace) -> list[Subject]:
-    """Return what the options of `ama.evaluation.options.add_subjects` name, the models before the averages.
+def subjects_of(settings: SubjectSettings) -> list[Subject]:
+    """Return what the settings name, the models before the averages.
 
     Raises:
         UserError: nothing is named, a model is no checkpoint, the options for averages are incomplete, or a
             schedule does not fit.
     """
-    subjects = [model_subject(source) for source in options.models or []]
-    pair = (options.before, options.after, options.schedule)
-    if any(pair):
-        subjects += _averages(options)
+    subjects = [model_subject(source) for source in settings.models]
+    if settings.before or settings.after or settings.schedule:
+        subjects += _averages(settings)
     if not subjects:
         raise UserError("nothing to measure: give --models, or --before, --after and --schedule")
     return subjects
@@ -96,8 +93,6 @@ def model_subject(source: str) -> Subject:
     Raises:
         UserError: it is neither.
     """
-    from ama.models import load_model, load_tokenizer, provenance
-
     folder, _ = locate(source, None)
     if is_adapter(folder):
         return _of_adapter(source, folder)
@@ -122,17 +117,17 @@ def _of_adapter(source: str, folder: Path) -> Subject:
     return Subject(_name(source), "", None, _fingerprint(plan), None, _loader(plan))
 
 
-def _averages(options: Namespace) -> list[Subject]:
-    for name in ("before", "after", "schedule"):
-        if not getattr(options, name):
-            raise UserError(
-                f"--{name} is missing: an average in memory needs --before, --after and --schedule, "
-                "such as --schedule 0.3"
-            )
-    alpha = None if options.alpha is None else parse_ratio(options.alpha, "--alpha")
-    schedules = [read_schedule(text, alpha, Scope(options.scope)) for text in options.schedule]
-    plans = plan_merges(*open_pair(options.before, options.after, (None, None)), schedules)
-    return [average_subject(plan, pair_name(options.before, options.after), _loader(plan)) for plan in plans]
+def _averages(settings: SubjectSettings) -> list[Subject]:
+    before, after = settings.before, settings.after
+    if not (before and after and settings.schedule):
+        name = "before" if not before else "schedule" if after else "after"
+        raise UserError(
+            f"--{name} is missing: an average in memory needs --before, --after and --schedule, "
+            "such as --schedule 0.3"
+        )
+    schedules = [read_schedule(text, settings.ratio, Scope(settings.scope)) for text in settings.schedule]
+    plans = plan_merges(*open_pair(before, after, (None, None)), schedules)
+    return [average_subject(plan, pair_name(before, after), _loader(plan)) for plan in plans]
 
 
 def average_subject(plan: MergePlan, name: str, load: Loader) -> Subject:
@@ -153,8 +148,6 @@ def _name(source: str) -> str:
 
 def _loader(plan: MergePlan) -> Loader:
     def load(dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        from ama.averaging.in_memory import load_merged
-
         return load_merged(plan, dtype)
 
     return load
@@ -162,8 +155,6 @@ def _loader(plan: MergePlan) -> Loader:
 
 def _fingerprint(plan: MergePlan) -> str:
     """Return what changes when an input's weights or a ratio does."""
-    from ama.models import provenance
-
     parts = [provenance(model.folder).fingerprint for model in (plan.before, plan.after)]
     text = json.dumps([*parts, schedule_record(plan.schedule)], sort_keys=True)
     return sha256(text.encode()).hexdigest()[:32]

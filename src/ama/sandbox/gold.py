@@ -8,9 +8,6 @@ from pathlib import Path
 
 from ama.data.samples import Sample
 from ama.errors import UserError
-from ama.evaluation.items import mean_items
-from ama.evaluation.recording import Number
-from ama.sampling.measures import mean_over_prompts, means_of_prompts
 from ama.sandbox.world import World, WorldSettings
 
 NOTE_NAME = "sandbox.json"
@@ -55,24 +52,3 @@ def gold_of(folder: Path, samples: Sequence[Sample]) -> list[float]:
                 f"give replies to {folder / 'data' / 'held_out_prompts.json'}"
             )
     return [world.gold(sample.prompt, sample.reply) for sample in samples]
-
-
-def gold_numbers(folder: Path, samples: Sequence[Sample]) -> list[Number]:
-    """Return the mean gold score over the replies to a prompt and then over prompts.
-
-    Args:
-        folder: of a sandbox.
-        samples: replies to prompts of its world, one or more.
-
-    Returns:
-        One number, `gold`, with its standard error over prompts.
-
-    Raises:
-        UserError: as `gold_of`, or no sample.
-    """
-    if not samples:
-        raise UserError("no replies to score by the gold score: draw some first")
-    prompts = [sample.prompt for sample in samples]
-    scores = gold_of(folder, samples)
-    items = mean_items(means_of_prompts(prompts, scores))
-    return [Number("gold", *mean_over_prompts(prompts, scores), items)]

@@ -11,10 +11,10 @@ import numpy as np
 import ama
 from ama.errors import UserError
 from ama.evaluation.scores import Score, read_scores
-from ama.evaluation.sweep_record import (
-    HIDDEN_GROUP,
+from ama.evaluation.sweep.record import (
     REWARD_GROUPS,
     SCORES_NAME,
+    SHOWN_GROUPS,
     Sweep,
     SweepMeasure,
     SweepPoint,
@@ -24,7 +24,7 @@ from ama.report.front.curves import Array
 from ama.report.front.estimate import MeasureDraws, draw_measure
 from ama.report.front.model import AFTER, BEFORE, REWARD, SKILL, Column, FrontSettings
 
-_NO_SKILL = (*REWARD_GROUPS, HIDDEN_GROUP)
+_NO_SKILL = (*REWARD_GROUPS, *SHOWN_GROUPS)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 
 from ama.evaluation.items import Items, read_items
 from ama.evaluation.scores import Score
-from ama.evaluation.sweep_record import SweepMeasure
+from ama.evaluation.sweep.record import SweepMeasure
 from ama.report.front.curves import Array
 
 LEVEL = 0.95

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ama.errors import UserError
-from ama.evaluation.sweep_record import read_sweep
+from ama.evaluation.sweep.record import read_sweep
 from ama.report.front.compare import Comparison, scale_of
 from ama.report.front.curves import Array, is_known, non_dominated, singled_out
 from ama.report.front.data import SweepData, provenance, read_data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ama.averaging.in_memory import LoadedPair
@@ -13,12 +13,9 @@ from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.sites import Part, Site
 from ama.checkpoint.resolve import open_pair
 from ama.errors import UserError
-from ama.evaluation.subject import Loader, Subject, average_subject, model_subject, pair_name
-from ama.evaluation.sweep_record import SweepPoint
+from ama.evaluation.subject import Subject, average_subject, model_subject, pair_name
+from ama.evaluation.sweep.record import SweepPoint
 from ama.settings.merging import Scope
-
-Curve = tuple[str, tuple[str, ...]]
-"""The name of a method, and its schedules in the order of the curve."""
 
 
 @dataclass(frozen=True)
@@ -33,57 +30,44 @@ class Point:
     record: SweepPoint
     subject: Subject
 
-
-def read_curves(words: Sequence[Sequence[str]]) -> list[Curve]:
-    """Read curves as the command line gives them, each a name followed by schedules.
-
-    Raises:
-        UserError: a name without a schedule, or twice; none at all.
-    """
-    curves: dict[str, tuple[str, ...]] = {}
-    for name, *schedules in words:
-        if not schedules:
-            raise UserError(f"--curve {name!r} has no schedule: give a name, then schedules")
-        if name in curves or not name:
-            raise UserError(f"--curve {name!r}: give each curve a name of its own")
-        curves[name] = tuple(schedules)
-    if not curves:
-        raise UserError("no average to measure: give --curve NAME SCHEDULE..., such as --curve plain 0.2 0.4")
-    return list(curves.items())
+    @property
+    def name(self) -> str:
+        """Curve and schedule; the model's label for a parent."""
+        return f"{self.record.curve} {self.record.schedule}".strip() or self.subject.label
 
 
-def points_of(before: str, after: str, curves: Sequence[Curve], scope: Scope) -> list[Point]:
+def points_of(
+    before: str, after: str, curves: Mapping[str, Sequence[str | float]], scope: Scope
+) -> list[Point]:
     """Plan every point of a sweep, before first, then after, then curve by curve; no weight is read.
 
     Args:
         before: the model before RLHF: folder or hub id.
         after: the model after RLHF, which may be a LoRA adapter on before.
-        curves: of `read_curves`.
+        curves: the name of each method, and its schedules in the order of the curve.
         scope: which parameters are averaged; learned ratios have their own.
 
     Raises:
-        UserError: the models can't be averaged, or a schedule is malformed or does not fit them.
+        UserError: there is no average, the models can't be averaged, or a schedule is malformed or does not
+            fit them.
     """
-    words = [(name, text) for name, schedules in curves for text in schedules]
+    words = [(name, str(text)) for name, schedules in curves.items() for text in schedules]
+    if not words:
+        raise UserError("no average to measure: give --curve NAME SCHEDULE..., such as --curve plain 0.2 0.4")
     averages = [read_schedule(text, scope=scope) for _, text in words]
     pair = open_pair(before, after, (None, None))
     plans = plan_merges(*pair, [Schedule(1.0), Schedule(0.0), *averages])
     parents = [model_subject(source) for source in (before, after)]
     weights = LoadedPair(parents[0].load, parents[1].load)
-    loads = (weights.loader(plans[0], as_before=True), weights.loader(plans[1]))
-    points = [
-        _point("", "", plan, _loaded_by(parent, load))
-        for plan, parent, load in zip(plans, parents, loads, strict=False)
-    ]
+    points = []
+    for plan, parent in zip(plans, parents, strict=False):
+        load = weights.loader(plan, as_before=parent is parents[0])
+        # Their weights are in memory already.
+        points.append(_point("", "", plan, replace(parent, folder=None, _load=load)))
     name = pair_name(before, after)
     for (curve, text), plan in zip(words, plans[2:], strict=True):
-        subject = average_subject(plan, name, weights.loader(plan))
-        points.append(_point(curve, text, plan, subject))
+        points.append(_point(curve, text, plan, average_subject(plan, name, weights.loader(plan))))
     return points
-
-
-def _loaded_by(parent: Subject, load: Loader) -> Subject:
-    return replace(parent, folder=None, _load=load)
 
 
 def _point(curve: str, text: str, plan: MergePlan, subject: Subject) -> Point:

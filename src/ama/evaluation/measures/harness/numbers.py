@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ama.data.squad_v2 import answer_scores
 from ama.evaluation.items import Items, bleu_items, mean_items
-from ama.evaluation.recording import Number, standard_error
+from ama.evaluation.measure import Number, standard_error
 
 
 def task_numbers(
@@ -57,8 +58,6 @@ def squad_numbers(results: Mapping[str, Any], samples: Sequence[Mapping[str, Any
         results: as in `task_numbers`.
         samples: lm-eval's record of every question.
     """
-    from ama.data.squad_v2 import answer_scores
-
     pairs = [(sample["exact"][0]["prediction_text"], sample["exact"][1]["answers"]) for sample in samples]
     numbers = []
     for found in task_numbers(results, [], len(pairs)):

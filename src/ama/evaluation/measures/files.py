@@ -1,10 +1,9 @@
-"""What evaluations keep beside their scores: names, and numbers on their way to a file."""
+"""Names of the files that evaluations write beside the scores, and journals of numbers on their way there."""
 
 from __future__ import annotations
 
 import json
 import re
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -22,12 +21,6 @@ def keyed_name(label: str, decides: Mapping[str, Any]) -> str:
     """Return a file name that says what it is and changes with what decides its content."""
     key = sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
     return f"{re.sub(r'[^A-Za-z0-9.-]+', '_', label).strip('._')[:48]}-{key}"
-
-
-def out_folder(options: Namespace) -> Path:
-    """Return --out, by default a folder beside the file of scores."""
-    out: Path = options.out or options.scores.parent / "replies"
-    return out
 
 
 def open_journal(path: Path, batch: int) -> Journal[float]:

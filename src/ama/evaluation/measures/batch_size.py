@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from accelerate.utils import find_executable_batch_size
+
 from ama.errors import UserError
-from ama.evaluation.options import BatchSize
 from ama.processes import is_alone
+from ama.settings.measures import BatchSize
 
 _Result = TypeVar("_Result")
 
@@ -37,8 +39,6 @@ def with_batch_size(size: BatchSize, largest: int, work: Callable[[int], _Result
     check_batch_size(size)
     if size != "auto":
         return work(size)
-    from accelerate.utils import find_executable_batch_size
-
     search: Any = find_executable_batch_size(work, starting_batch_size=largest)
     result: _Result = search()
     return result

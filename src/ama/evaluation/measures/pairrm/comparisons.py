@@ -12,20 +12,20 @@ from ama.checkpoint.whole_file import write_whole
 from ama.data.lmflow import lmflow_text, read_lmflow
 from ama.data.replies import Comparison
 from ama.errors import UserError
-from ama.evaluation.batch_size import with_batch_size
 from ama.evaluation.items import mean_items
-from ama.evaluation.kept import close_journals, open_journal
-from ama.evaluation.measures.pairrm_judge import PairRM
-from ama.evaluation.options import BatchSize
-from ama.evaluation.recording import Number
-from ama.processes import broadcast, gather_batches, is_first, rank_and_size, wait
+from ama.evaluation.measure import Number
+from ama.evaluation.measures.batch_size import with_batch_size
+from ama.evaluation.measures.files import close_journals, open_journal
+from ama.evaluation.measures.pairrm.judge import PairRM
+from ama.processes import broadcast, gather_batches, is_first, rank_and_size
 from ama.sampling.chat import is_dialogue, messages_of
 from ama.sampling.journal import Journal
 from ama.sampling.measures import mean_over_prompts, means_of_prompts
+from ama.settings.measures import BatchSize
 
 METRICS = ("win_rate", "length", "reference_length")
 LARGEST_BATCH = 128
-Asked = tuple[str, str, str]
+_Question = tuple[str, str, str]
 
 
 def compare_pairs(
@@ -36,7 +36,7 @@ def compare_pairs(
     The processes of a run share the batches, and a run that was cut short goes on where it stopped.
 
     Args:
-        judge: of `ama.evaluation.measures.pairrm_judge.load_pairrm`.
+        judge: of `ama.evaluation.measures.pairrm.judge.load_pairrm`.
         pairs: what to compare, in this order.
         size: pairs at a time. llm-blender cuts long replies by the longest prompt of their batch, so that
             another batch can change such a pair's logit.
@@ -50,10 +50,10 @@ def compare_pairs(
     Raises:
         UserError: a logit that is not finite.
     """
-    asked = [_asked(pair) for pair in pairs]
+    questions = [_question(pair) for pair in pairs]
 
     def judged(batch: int) -> list[float]:
-        return _logits(judge, asked, batch, open_journal(path, batch))
+        return _logits(judge, questions, batch, open_journal(path, batch))
 
     if not broadcast(path.is_file() and not rerun):
         logits = with_batch_size(size, LARGEST_BATCH, judged)
@@ -64,12 +64,12 @@ def compare_pairs(
             ]
             write_whole(path, lmflow_text("text2text", rows))
             close_journals(path)
-    wait()
+    broadcast(None)
     return [float(row.fields["logit"]) for row in read_lmflow(path, ["text2text"])]
 
 
-def _logits(judge: PairRM, asked: Sequence[Asked], batch: int, done: Journal[float]) -> list[float]:
-    batches = [asked[begin : begin + batch] for begin in range(0, len(asked), batch)]
+def _logits(judge: PairRM, questions: Sequence[_Question], batch: int, done: Journal[float]) -> list[float]:
+    batches = [questions[begin : begin + batch] for begin in range(0, len(questions), batch)]
     rank, size = rank_and_size()
     before, note = done.read(), done.writer()
     found = {number: before[number] for number in before if number % size == rank}
@@ -83,15 +83,15 @@ def _logits(judge: PairRM, asked: Sequence[Asked], batch: int, done: Journal[flo
     return [logit for _, logits in sorted(gather_batches(found).items()) for logit in logits]
 
 
-def _asked(pair: Comparison) -> Asked:
+def _question(pair: Comparison) -> _Question:
     """Return what PairRM is asked: the texts of an instruction, a dialogue as llm-blender puts one."""
     if not is_dialogue(pair.prompt):
         return pair.prompt, pair.reply, pair.reference
     from llm_blender.blender.blender_utils import get_pair_from_conv
 
     talks = [_conversation(pair.prompt, reply) for reply in (pair.reply, pair.reference)]
-    ((asked,), (reply,), (reference,)) = get_pair_from_conv(talks[:1], talks[1:])
-    return asked, reply, reference
+    ((question,), (reply,), (reference,)) = get_pair_from_conv(talks[:1], talks[1:])
+    return question, reply, reference
 
 
 def _conversation(prompt: str, reply: str) -> list[dict[str, str]]:

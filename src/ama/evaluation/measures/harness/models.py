@@ -6,9 +6,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
+from accelerate import Accelerator
+
 from ama.errors import UserError
-from ama.evaluation.options import BatchSize
 from ama.processes import is_alone
+from ama.settings.measures import BatchSize
 
 
 def wrap(model: Any, tokenizer: Any, batch_size: BatchSize) -> Any:
@@ -18,9 +21,6 @@ def wrap(model: Any, tokenizer: Any, batch_size: BatchSize) -> Any:
     language_model = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
     if not is_alone():
         # lm-eval divides the work itself where it loads the model; given one, it leaves that to its caller.
-        import torch
-        from accelerate import Accelerator
-
         accelerator = Accelerator(cpu=not torch.accelerator.is_available())
         language_model.accelerator = accelerator
         language_model._rank, language_model._world_size = (

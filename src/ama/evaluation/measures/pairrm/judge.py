@@ -11,11 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+from accelerate import PartialState
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from transformers import AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
 from ama.checkpoint.folder import read_json, read_weights
 from ama.checkpoint.resolve import locate
 from ama.errors import UserError
+from ama.evaluation.measures.shims import apply_shims, load_base_in_float32
 from ama.models import quiet
-from ama.processes import own_device
 
 # Of PairRM's training; the port's config has no place for them.
 SOURCE_TOKENS, CANDIDATE_TOKENS = 1224, 412
@@ -88,9 +95,6 @@ def find_pairrm(source: str, base: str | None = None) -> Place:
 def _base(name: str, source: str, *, local: bool) -> Path:
     if not local or Path(name).is_dir():
         return locate(name, None)[0]
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
     try:
         return Path(snapshot_download(name, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError):
@@ -106,12 +110,10 @@ def load_pairrm(place: Place) -> PairRM:
     Raises:
         UserError: its weights or those of its base can't be loaded, or some are missing.
     """
-    from ama.evaluation.shims import apply_shims, load_base_in_float32
-
     quiet()
     apply_shims("llm-blender")
     load_base_in_float32()
-    device = own_device().type
+    device = PartialState().device.type
     return _Port(place.folder, device) if place.base is None else _Original(place.folder, place.base, device)
 
 
@@ -140,7 +142,6 @@ class _Port:
 
     def __init__(self, folder: Path, device: str) -> None:
         from llm_blender.pair_ranker.pairrm import DebertaV2PairRM
-        from transformers import AutoTokenizer
 
         with _silence(), _user_errors(folder, "PairRM"):
             self._model: Any = DebertaV2PairRM.from_pretrained(folder, dtype="float32", local_files_only=True)
@@ -153,7 +154,6 @@ class _Port:
         return [float(logit) for logit in found.tolist()]
 
     def _ask(self, inputs: Sequence[str], left: Sequence[str], right: Sequence[str]) -> Any:
-        import torch
         from llm_blender.blender.blender_utils import tokenize_pair
 
         encoded = tokenize_pair(self._tokenizer, inputs, left, right, SOURCE_TOKENS, CANDIDATE_TOKENS)
@@ -179,8 +179,6 @@ def _user_errors(folder: Path, what: str) -> Iterator[None]:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Keep what llm-blender and transformers say of loading off the terminal."""
-    from transformers.utils import logging as transformers_logging
-
     level, root = transformers_logging.get_verbosity(), logging.getLogger().level
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.getLogger().setLevel(logging.ERROR)

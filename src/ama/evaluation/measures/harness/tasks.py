@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from ama.errors import UserError
-from ama.evaluation.eval_data import REMEDY, working_in
+from ama.evaluation.measures.eval_data import REMEDY, working_in
 
 BACKEND = "lm_eval"
 # The paper's groups, and the metrics without which a task counts as not measured, the paper's first.

@@ -4,49 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from unittest.mock import patch
 
 from ama.data.eval_sets import SQUAD
-from ama.evaluation.eval_data import working_in
-from ama.evaluation.measures.harness_numbers import squad_numbers, task_numbers
-from ama.evaluation.measures.harness_tasks import Tasks
-from ama.evaluation.recording import Number
+from ama.evaluation.measure import Number
+from ama.evaluation.measures.eval_data import working_in
+from ama.evaluation.measures.harness.numbers import squad_numbers, task_numbers
+from ama.evaluation.measures.harness.tasks import Tasks
+from ama.settings.measures import HarnessSettings
 
 _SEEDS = ("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed")
 
 
-@dataclass(frozen=True)
-class Request:
-    """How tasks are run; each field is lm-eval's own setting, None for its default.
-
-    Attributes:
-        num_fewshot: examples in the prompt.
-        limit: so many of the first items, None for all.
-        seed: of whatever is drawn.
-        chat: put the prompt into the tokenizer's chat template.
-        system: system instruction.
-        bootstrap: lm-eval's bootstrap_iters, 0 for standard errors from the items.
-    """
-
-    num_fewshot: int | None = None
-    limit: int | None = None
-    seed: int | None = None
-    chat: bool = False
-    system: str | None = None
-    bootstrap: int | None = None
-
-
-def run_task(language_model: Any, tasks: Tasks, name: str, request: Request) -> list[Number] | None:
+def run_task(language_model: Any, tasks: Tasks, name: str, how: HarnessSettings) -> list[Number] | None:
     """Run one task.
 
     Args:
-        language_model: from `ama.evaluation.measures.harness_models`.
+        language_model: from `ama.evaluation.measures.harness.models`.
         tasks: knows the task.
         name: of the task.
-        request: how.
+        how: settings, None for lm-eval's defaults.
 
     Returns:
         Every number that lm-eval reports, with its items, and some standard errors that it leaves out; None
@@ -57,17 +36,17 @@ def run_task(language_model: Any, tasks: Tasks, name: str, request: Request) -> 
     """
     from lm_eval import simple_evaluate
 
-    further = {} if request.seed is None else dict.fromkeys(_SEEDS, request.seed)
-    if request.bootstrap is not None:
-        further["bootstrap_iters"] = request.bootstrap
+    further = {} if how.seed is None else dict.fromkeys(_SEEDS, how.seed)
+    if how.bootstrap is not None:
+        further["bootstrap_iters"] = how.bootstrap
     with working_in(tasks.eval_data), _model_only():
         found = simple_evaluate(
             model=language_model,
             tasks=[tasks.load(name)],
-            num_fewshot=request.num_fewshot,
-            limit=request.limit,
-            apply_chat_template=request.chat,
-            system_instruction=request.system,
+            num_fewshot=how.num_fewshot,
+            limit=how.limit,
+            apply_chat_template=how.apply_chat_template,
+            system_instruction=how.system_instruction,
             task_manager=tasks.manager,
             **further,
         )

@@ -17,8 +17,8 @@ SWEEP_NAME = "sweep.json"
 SCORES_NAME = "scores.jsonl"
 REWARD_GROUPS = ("reward", "pairrm")
 """The groups that are the reward's side of a front; the first that is measured is drawn."""
-HIDDEN_GROUP = "gold"
-"""The group of true scores, which are shown and are no part of a front."""
+SHOWN_GROUPS = ("gold", "loss")
+"""The groups that are shown beside a front and are no part of it: true scores, and losses, which fall."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class SweepMeasure:
     """What is measured of every point, and the number that counts.
 
     Attributes:
-        group: as in `Score`; `reward` and `pairrm` are the reward's side, the others the skills'.
+        group: as in `Score`: one of REWARD_GROUPS, one of SHOWN_GROUPS, or a skill's.
         task: name of the task.
-        metric: the number that the front is drawn from; larger is better.
+        metric: the number that counts; of rewards and skills larger is better.
         settings: of the rows, but for `weights` and `ratio`.
         seed: of the rows.
     """

@@ -6,22 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ama.data.samples import Sample, read_samples
 from ama.data.writing import write_samples
 from ama.errors import UserError
-from ama.evaluation.batch_size import with_batch_size
 from ama.evaluation.items import mean_items
-from ama.evaluation.kept import close_journals, open_journal
-from ama.evaluation.options import BatchSize
-from ama.evaluation.recording import Number
-from ama.processes import broadcast, is_first, wait
+from ama.evaluation.measure import Number
+from ama.evaluation.measures.batch_size import with_batch_size
+from ama.evaluation.measures.files import close_journals, open_journal
+from ama.processes import broadcast, is_first
 from ama.sampling.measures import Mean, distinct, diversity, mean_over_prompts, means_of_prompts
 from ama.sampling.rollout import rewards_of
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from ama.settings.measures import BatchSize
 
 METRICS = ("reward", "length", "distinct_1", "distinct_2", "diversity")
 LARGEST_BATCH = 256
@@ -61,7 +59,7 @@ def score_replies(
             scored = [replace(sample, reward=reward) for sample, reward in zip(samples, rewards, strict=True)]
             write_samples(path, scored, joined=False)
             close_journals(path)
-    wait()
+    broadcast(None)
     return read_samples(path)
 
 

@@ -5,46 +5,28 @@ from __future__ import annotations
 import json
 import shutil
 from copy import deepcopy
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from ama.data.eval_folder import DROP_SIMPLE
-from ama.evaluation.eval_data import OPENCOMPASS_DROP
 from ama.evaluation.items import mean_items
-from ama.evaluation.recording import Number, standard_error
-from ama.evaluation.shims import apply_shims
+from ama.evaluation.measure import Number, standard_error
+from ama.evaluation.measures.eval_data import OPENCOMPASS_DROP
+from ama.evaluation.measures.shims import apply_shims
+from ama.processes import gather_batches, rank_and_size
+from ama.settings.measures import OpenCompassSettings
 
 BACKEND = "opencompass"
 _REPLIES = "replies.json"
 _JOURNAL = f"tmp_{Path(_REPLIES).stem}.jsonl"
 
 
-@dataclass(frozen=True)
-class DropSettings:
-    """How DROP is run.
-
-    Attributes:
-        max_seq_len: tokens of a prompt, of which the end is kept.
-        max_out_len: tokens of a reply.
-        limit: so many of the first questions, None for all.
-        chat: put the prompt into the tokenizer's chat template.
-    """
-
-    max_seq_len: int = 2048
-    max_out_len: int = 100
-    limit: int | None = None
-    chat: bool = False
-
-
 def measure_drop(
     model: Any,
     tokenizer: Any,
-    eval_data: Path,
-    settings: DropSettings,
-    batch_size: int,
+    settings: OpenCompassSettings,
     work: Path,
     *,
     fresh: bool = False,
@@ -54,17 +36,13 @@ def measure_drop(
     Args:
         model: on its device.
         tokenizer: of the model.
-        eval_data: the folder of evaluation sets.
         settings: how.
-        batch_size: questions at a time.
-        work: keeps the replies of each batch, so that a run that was cut short goes on.
-        fresh: drop what an earlier run has kept there.
+        work: gets the replies of each batch, so that a run that was cut short goes on.
+        fresh: drop what an earlier run has left there.
 
     Returns:
         The accuracy, in percent, with its standard error over questions.
     """
-    from ama.processes import gather_batches, rank_and_size
-
     apply_shims(BACKEND)
     from opencompass.registry import ICL_EVALUATORS
     from opencompass.utils import build_dataset_from_cfg
@@ -74,7 +52,7 @@ def measure_drop(
     last = "" if settings.limit is None else str(settings.limit)
     config["reader_cfg"]["test_range"] = f"[{rank}:{last}:{size}]"
     # An absolute path is taken as it is, without a look at COMPASS_DATA_CACHE.
-    config["path"] = str(eval_data.resolve() / DROP_SIMPLE)
+    config["path"] = str(settings.folder.resolve() / DROP_SIMPLE)
     data = build_dataset_from_cfg(config)
     own = work / f"{rank}_of_{size}"
     if fresh:
@@ -84,7 +62,7 @@ def measure_drop(
         _mend(own / _JOURNAL)
         with TemporaryDirectory() as folder:
             stand_in = _wrap(model, tokenizer, Path(folder), settings)
-            replies = _replies(stand_in, data, config["infer_cfg"], settings, batch_size, own)
+            replies = _replies(stand_in, data, config["infer_cfg"], settings, own)
     answers = list(data.test[config["reader_cfg"]["output_column"]])
     own_pairs = enumerate(zip(replies, answers, strict=True))
     found = gather_batches({rank + size * number: pair for number, pair in own_pairs})
@@ -103,11 +81,11 @@ def _config() -> Any:
     return deepcopy(config)
 
 
-def _wrap(model: Any, tokenizer: Any, folder: Path, settings: DropSettings) -> Any:
+def _wrap(model: Any, tokenizer: Any, folder: Path, settings: OpenCompassSettings) -> Any:
     """Return OpenCompass's own model class around a loaded model; its tokenizer is read from `folder`."""
     from opencompass.models import HuggingFaceBaseModel, HuggingFacewithChatTemplate
 
-    kind: Any = HuggingFacewithChatTemplate if settings.chat else HuggingFaceBaseModel
+    kind: Any = HuggingFacewithChatTemplate if settings.apply_chat_template else HuggingFaceBaseModel
 
     class Loaded(kind):  # type: ignore[misc]
         """OpenCompass's model, but for the loading."""
@@ -126,9 +104,7 @@ def _wrap(model: Any, tokenizer: Any, folder: Path, settings: DropSettings) -> A
     )
 
 
-def _replies(
-    model: Any, data: Any, config: Any, settings: DropSettings, batch_size: int, work: Path
-) -> list[str]:
+def _replies(model: Any, data: Any, config: Any, settings: OpenCompassSettings, work: Path) -> list[str]:
     """Return the model's reply to each question, as OpenCompass's task of inference asks for them."""
     from opencompass.registry import ICL_INFERENCERS, ICL_PROMPT_TEMPLATES, ICL_RETRIEVERS
 
@@ -138,7 +114,7 @@ def _replies(
             "model": model,
             "max_out_len": settings.max_out_len,
             "max_seq_len": settings.max_seq_len,
-            "batch_size": batch_size,
+            "batch_size": settings.batch_size,
             "output_json_filepath": str(work),
             "output_json_filename": _REPLIES,
         }

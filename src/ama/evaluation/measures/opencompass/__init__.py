@@ -1,0 +1,1 @@
+"""OpenCompass's DROP as a measure."""

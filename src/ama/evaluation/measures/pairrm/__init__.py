@@ -1,0 +1,1 @@
+"""PairRM's preference for replies over references as a measure."""

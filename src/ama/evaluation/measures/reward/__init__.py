@@ -1,0 +1,1 @@
+"""A reward model's scores of replies as a measure."""
