@@ -34,8 +34,8 @@ def _parser() -> Parser:
 
 def _wanted(arguments: Namespace, save_name: str) -> Wanted:
     from ama.evaluation.sweep_record import read_sweep
+    from ama.report.front.figures import read_front
     from ama.report.front.model import AFTER, BEFORE, FrontSettings
-    from ama.report.front.write import read_front
 
     front = read_front([arguments.sweep], FrontSettings(arguments.most_loss))
     if not front.choices:

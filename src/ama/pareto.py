@@ -69,8 +69,8 @@ def _finish(
     """Write sweep.json and the report, print its tables; return the exit status, 1 if numbers are missing."""
     from ama.evaluation.sweep import sweep_measure
     from ama.evaluation.sweep_record import Sweep, write_sweep
-    from ama.report.front.markdown import front_markdown
     from ama.report.front.model import FrontSettings
+    from ama.report.front.tables import front_markdown
     from ama.report.front.write import write_front_report
     from ama.report.markdown import print_markdown_text
 

@@ -17,8 +17,8 @@ Example:
 def main() -> None:
     """Write the report and print its tables."""
     options = _options()
-    from ama.report.front.markdown import front_markdown
     from ama.report.front.model import FrontSettings
+    from ama.report.front.tables import front_markdown
     from ama.report.front.write import write_front_report
     from ama.report.markdown import print_markdown_text
 

@@ -18,9 +18,8 @@ def main() -> None:
     options = _options()
     from ama.evaluation.scores import read_scores
     from ama.report.loss_plot import plot_losses
-    from ama.report.loss_table import print_losses
-    from ama.report.losses import latest_losses
-    from ama.report.score_rows import write_csv
+    from ama.report.losses import latest_losses, print_losses
+    from ama.report.scores import write_csv
 
     if not options.scores.is_file():
         raise UserError(f"{options.scores}: no such file")

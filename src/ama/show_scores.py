@@ -19,8 +19,7 @@ def main() -> None:
     """Print the tables."""
     options = _options()
     from ama.evaluation.scores import read_scores
-    from ama.report.score_rows import write_csv
-    from ama.report.score_table import group_tables, latest, print_markdown
+    from ama.report.scores import group_tables, latest, print_markdown, write_csv
 
     if not options.scores.is_file():
         raise UserError(f"{options.scores}: no such file")

@@ -1,31 +1,42 @@
 """The reward-tax front as a set of points and as a curve."""
 
+import math
 import random
 
 import numpy as np
 import pytest
+from support.curves import Point, hypervolume, skill_at
 
-from ama.errors import UserError
-from ama.report.front.area import hypervolumes, mixing, skills_at
-from ama.report.front.curves import Point, hypervolume, non_dominated, recommended, scaled, skill_at
+from ama.report.front.compare import Scale, scale_of
+from ama.report.front.curves import hypervolumes, mixing, non_dominated, recommended, skills_at
 
 BEFORE, AFTER = Point(0.0, 1.0), Point(1.0, 0.0)
 
 
 def test_points_that_others_beat_are_dominated() -> None:
     points = [Point(0, 3), Point(1, 2), Point(1, 1), Point(0.5, 2), Point(2, 0), Point(1, 2)]
-    assert non_dominated(points) == [True, True, False, False, True, True]
+    flags = [True, True, False, False, True, True]
+    assert non_dominated(np.array(points)) == flags
+    # What is missing is not the best, and beats nothing.
+    missing = [Point(math.nan, 9), Point(9, math.nan)]
+    assert non_dominated(np.array([*points, *missing])) == [*flags, False, False]
 
 
 def test_parents_are_the_corners_of_the_scale() -> None:
     before, after = Point(-1.0, 80.0), Point(3.0, 60.0)
-    assert scaled([before, after, Point(1.0, 75.0)], before, after) == [BEFORE, AFTER, Point(0.5, 0.75)]
+    plane = np.array([before, after, Point(1.0, 75.0)])
+    scale = scale_of(plane, plane[None])
+    assert isinstance(scale, Scale)
+    assert scale.points.tolist() == scale.draws[0].tolist() == [[0, 1], [1, 0], [0.5, 0.75]]
+    assert (scale.tax, scale.tax_draws.tolist(), scale.notes) == (20, [20], ())
 
 
 @pytest.mark.parametrize(("before", "after"), [((1, 2), (1, 1)), ((0, 1), (1, 1)), ((2, 2), (1, 1))])
 def test_without_a_tax_there_is_no_front(before: tuple[int, int], after: tuple[int, int]) -> None:
-    with pytest.raises(UserError, match="needs more reward and less skill after than before"):
-        scaled([], Point(*before), Point(*after))
+    plane = np.array([before, after], dtype=np.float64)
+    why = scale_of(plane, plane[None])
+    assert isinstance(why, str)
+    assert "needs more reward and less skill after" in why
 
 
 def test_a_curve_between_its_points() -> None:
@@ -79,5 +90,5 @@ def test_a_point_on_the_curve_adds_nothing() -> None:
 
 def test_the_most_skill_within_the_loss() -> None:
     points = [AFTER, Point(0.97, 0.4), Point(0.9, 0.7), Point(0.5, 0.9)]
-    assert [recommended(points, BEFORE, AFTER, loss) for loss in (0.0, 0.05, 0.1, 1.0)] == [0, 1, 2, 3]
-    assert recommended([BEFORE], BEFORE, AFTER, 0.5) is None
+    assert [recommended(np.array(points), loss) for loss in (0.0, 0.05, 0.1, 1.0)] == [0, 1, 2, 3]
+    assert recommended(np.array([BEFORE]), 0.5) is None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.curves import Point, hypervolume, skill_at
 from support.sweeps import (
     AFTER,
     ARC,
@@ -25,11 +26,10 @@ from ama.errors import UserError
 from ama.evaluation.items import items_path
 from ama.evaluation.scores import read_scores
 from ama.evaluation.sweep_record import SweepMeasure
-from ama.report.front.curves import Point, hypervolume, skill_at
-from ama.report.front.items import factor_of
+from ama.report.front.estimate import factor_of
+from ama.report.front.figures import read_front
 from ama.report.front.model import Front, FrontCurve, FrontSettings
 from ama.report.front.style import styles
-from ama.report.front.write import read_front
 
 SETTINGS = FrontSettings(draws=300)
 PLAIN = tuple(plain(mean) for mean in (0.2, 0.4, 0.6, 0.8))

@@ -4,13 +4,10 @@ import math
 import random
 from itertools import pairwise
 
-import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
-from ama.report.front.labels import along, place_label
-
-matplotlib.use("agg")
+from ama.report.front.plot import along, place_label
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from ama.report.losses import ModelLosses, tasks_of
 
 WIDTH = 3.3
@@ -23,15 +27,11 @@ def plot_losses(
         after: path of the model after RLHF, drawn at ratio 0.
         path: image to write; its suffix decides the format.
     """
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
     tasks = tasks_of(models)
-    with pyplot.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
+    with rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
         size = (WIDTH, 0.6 + PANEL_HEIGHT * len(tasks))
-        figure, grid = pyplot.subplots(len(tasks), sharex=True, squeeze=False, figsize=size)
+        figure = Figure(figsize=size)
+        grid = figure.subplots(len(tasks), sharex=True, squeeze=False)
         for axes, task in zip(grid[:, 0], tasks, strict=True):
             _panel(axes, [model for model in models if task in model.scores], task, before, after)
             axes.set_ylabel(f"{metric}, {task}")
@@ -41,11 +41,10 @@ def plot_losses(
         figure.tight_layout(rect=(0, 0, 1, 1 - 0.45 / size[1]))
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=300)
-        pyplot.close(figure)
 
 
 def _panel(
-    axes: Any, models: Sequence[ModelLosses], task: str, before: str | None, after: str | None
+    axes: Axes, models: Sequence[ModelLosses], task: str, before: str | None, after: str | None
 ) -> None:
     parents = [model for model in models if model.model in (before, after)]
     averages = [model for model in models if model.ratio is not None and model not in parents]
@@ -53,7 +52,7 @@ def _panel(
     plain = _points([model for model in averages if not model.is_part_wise], task, before)
     part_wise = _points([model for model in averages if model.is_part_wise], task, before)
     line = sorted({point[0]: point for point in [*plain, *ends]}.values())
-    series = (
+    series: Sequence[tuple[str, Sequence[tuple[float, float, float]], dict[str, Any]]] = (
         ("plain average", line, {"fmt": "o-", "color": PLAIN}),
         ("part-wise average", part_wise, {"fmt": "D", "color": PART_WISE}),
         ("before (1), after (0)", ends, {"fmt": "s", "color": PARENTS}),

@@ -1,94 +1,133 @@
-"""The reward-tax front: points of reward and skill between the parents, compared as curves."""
+"""Points and curves in the plane of reward and skill: dominance, height, area, and which point to choose.
 
-from __future__ import annotations
-
-import math
-from collections.abc import Sequence
-from typing import NamedTuple
+Both numbers are better when they are larger. Scaled, before RLHF lies at (0, 1) and after it at (1, 0).
+"""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ama.errors import UserError
-from ama.report.front.area import Array, hypervolumes, skills_at
-
-
-class Point(NamedTuple):
-    """One average, scored. Both numbers are better when they are larger."""
-
-    reward: float
-    skill: float
+Array = NDArray[np.float64]
 
 
-def non_dominated(points: Sequence[Point]) -> list[bool]:
-    """Tell for each point whether no other is at least as good in both and better in one."""
-    return [not any(_dominates(other, point) for other in points) for point in points]
+def is_known(points: Array) -> NDArray[np.bool_]:
+    """Tell for each point, the last axis being reward and skill, whether both are there."""
+    return np.asarray(np.isfinite(points).all(axis=-1))
 
 
-def _dominates(one: Point, other: Point) -> bool:
-    return one.reward >= other.reward and one.skill >= other.skill and one != other
-
-
-def scaled(points: Sequence[Point], before: Point, after: Point) -> list[Point]:
-    """Return points in units of the parents: reward 0 is before's and 1 after's, skill the other way round.
-
-    Raises:
-        UserError: after has no more reward than before, or no less skill: there is no tax to take back.
-    """
-    gain, tax = after.reward - before.reward, before.skill - after.skill
-    if gain <= 0 or tax <= 0:
-        raise UserError(
-            f"reward {before.reward:.4g} before and {after.reward:.4g} after, "
-            f"skill {before.skill:.4g} before and {after.skill:.4g} after: "
-            "a front needs more reward and less skill after than before"
-        )
-    return [Point((p.reward - before.reward) / gain, (p.skill - after.skill) / tax) for p in points]
-
-
-def skill_at(curve: Sequence[Point], reward: float) -> float | None:
-    """Return the best skill that a curve reaches at a reward, on the lines between neighbouring points.
+def non_dominated(points: Array) -> list[bool]:
+    """Tell for each point whether no other is at least as good in both and better in one.
 
     Args:
-        curve: in the order of its ratios, the parents among them; it may bend back.
-        reward: where.
-
-    Returns:
-        The skill, None where the curve does not reach the reward.
+        points: shape (points, 2); one with a NaN counts as dominated, and dominates none.
     """
-    skill = float(skills_at(_array(curve), np.array([[reward]], dtype=np.float64))[0, 0])
-    return None if math.isnan(skill) else skill
+    one, other = points[:, None], points[None]
+    dominates = (one >= other).all(axis=-1) & (one != other).any(axis=-1)
+    return [bool(flag) for flag in is_known(points) & ~dominates.any(axis=0)]
 
 
-def hypervolume(curve: Sequence[Point]) -> float:
-    """Return the area that a curve dominates above and to the right of (0, 0), the parents' corner.
-
-    A point dominates all that is no better in either number. The curve is taken as the lines between its
-    points, so that one with few points is not punished for the steps of a staircase.
-
-    Args:
-        curve: `scaled` points in the order of their ratios, both parents among them.
-
-    Returns:
-        The area, 0 or more; the straight line between the parents has 0.5.
-    """
-    return float(hypervolumes(_array(curve))[0])
-
-
-def _array(curve: Sequence[Point]) -> Array:
-    return np.array([curve], dtype=np.float64)
-
-
-def recommended(points: Sequence[Point], before: Point, after: Point, loss: float) -> int | None:
+def recommended(points: Array, most_loss: float) -> int | None:
     """Return which point has the most skill of those that lose at most a share of the reward that was gained.
 
     Args:
-        points: to choose from.
-        before: the model before RLHF.
-        after: the model after RLHF.
-        loss: in [0, 1].
+        points: scaled, shape (points, 2); NaN where missing.
+        most_loss: in [0, 1].
 
     Returns:
         Its number, None if there is no such point.
     """
-    least = after.reward - loss * (after.reward - before.reward)
-    able = [i for i, point in enumerate(points) if point.reward >= least]
-    return max(able, key=lambda i: (points[i].skill, points[i].reward), default=None)
+    able = [number for number in np.flatnonzero(is_known(points)) if points[number, 0] >= 1 - most_loss]
+    return max(map(int, able), key=lambda number: (points[number, 1], points[number, 0]), default=None)
+
+
+def singled_out(points: Array, most_loss: float) -> list[tuple[str, int]]:
+    """Return what a report singles out points for, and their numbers: the recommended one comes first.
+
+    Args:
+        points: scaled, shape (points, 2), the parents among them; NaN where missing.
+        most_loss: share of the reward gain that the recommended one may lose, in [0, 1].
+    """
+    # After itself loses nothing, so there is always one.
+    best = recommended(points, most_loss)
+    named = [] if best is None else [(f"recommended: loses at most {100 * most_loss:g} % of the gain", best)]
+    return [*named, ("highest sum of scaled reward and skill", int(np.nanargmax(points.sum(axis=-1))))]
+
+
+def skills_at(curves: Array, rewards: Array) -> Array:
+    """Return the best skill that each curve reaches at its rewards, on the lines between neighbouring points.
+
+    Args:
+        curves: reward and skill of the points in the order of their ratios, shape (curves, points, 2); they
+            may bend back.
+        rewards: where, shape (curves, places).
+
+    Returns:
+        Shape (curves, places), NaN where the curve does not reach the reward.
+    """
+    start, end = curves[:, None, :-1], curves[:, None, 1:]
+    swap = (start[..., 0] > end[..., 0]) | ((start[..., 0] == end[..., 0]) & (start[..., 1] > end[..., 1]))
+    low, high = (np.where(swap[..., None], *pair) for pair in ((end, start), (start, end)))
+    place, width = rewards[..., None], high[..., 0] - low[..., 0]
+    # Of two points of one reward, the higher comes last.
+    share = np.where(width > 0, (place - low[..., 0]) / np.where(width > 0, width, 1.0), 1.0)
+    skills = low[..., 1] + share * (high[..., 1] - low[..., 1])
+    reached = (low[..., 0] <= place) & (place <= high[..., 0])
+    best = np.where(reached, skills, -np.inf).max(axis=-1)
+    return np.where(np.isneginf(best), np.nan, best)
+
+
+def hypervolumes(curves: Array) -> Array:
+    """Return the area that each curve dominates above and to the right of (0, 0), the parents' corner.
+
+    A point dominates all that is no better in either number. A curve is taken as the lines between its
+    points, so that one with few points is not punished for the steps of a staircase.
+
+    Args:
+        curves: scaled points in the order of their ratios, finite, both parents among them, shape
+            (curves, points, 2).
+
+    Returns:
+        Shape (curves,), 0 or more; the straight line between the parents has 0.5.
+    """
+    edges = _edges(curves)
+    # Between two edges the front is one straight line: the middle gives its area.
+    middles = (edges[:, 1:] + edges[:, :-1]) / 2
+    beyond = curves[:, None, :, 0] >= middles[..., None]
+    corners = np.where(beyond, curves[:, None, :, 1], 0.0).max(axis=-1)
+    heights = np.fmax(np.maximum(corners, 0.0), skills_at(curves, middles))
+    return np.asarray((np.diff(edges) * heights).sum(axis=1))
+
+
+def _edges(curves: Array) -> Array:
+    """Return every reward from 0 to the curve's last at which the front may turn, in order."""
+    rewards, skills = curves[..., 0], curves[..., 1]
+    step = np.diff(curves, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Where a line between neighbours has the skill of a point.
+        shares = (skills[:, None] - skills[:, :-1, None]) / step[..., 1, None]
+        levels = rewards[:, :-1, None] + shares * step[..., 0, None]
+        # Where it crosses another.
+        first, second = np.triu_indices(step.shape[1], 1)
+        gap = curves[:, second] - curves[:, first]
+        turn = _cross(step[:, first], step[:, second])
+        crossings = rewards[:, first] + step[:, first, 0] * _cross(gap, step[:, second]) / turn
+    count = len(curves)
+    found = np.concatenate([np.zeros((count, 1)), rewards, levels.reshape(count, -1), crossings], axis=1)
+    inside = np.isfinite(found) & (found >= 0) & (found <= rewards.max(axis=1, keepdims=True))
+    return np.sort(np.where(inside, found, 0.0), axis=1)
+
+
+def _cross(one: Array, other: Array) -> Array:
+    return np.asarray(one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0])
+
+
+def mixing(means: Array, wanted: Array) -> Array:
+    """Return which mix of a curve's points lies at other mean ratios, on the lines between neighbours.
+
+    Args:
+        means: of the points, increasing, shape (points,).
+        wanted: mean ratios, shape (places,); one outside takes the nearest end.
+
+    Returns:
+        Shape (places, points); rows sum to 1.
+    """
+    return np.stack([np.interp(wanted, means, unit) for unit in np.eye(len(means))], axis=1)

@@ -1,13 +1,14 @@
-"""A sweep's folder as arrays: reward, skill, groups and measures of each point, and their bootstrap draws."""
+"""A sweep's folder as arrays: reward, skill, groups and measures of each point, in all items and in draws."""
 
-from __future__ import annotations
-
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+import ama
 from ama.errors import UserError
 from ama.evaluation.scores import Score, read_scores
 from ama.evaluation.sweep_record import (
@@ -19,7 +20,8 @@ from ama.evaluation.sweep_record import (
     SweepPoint,
     read_sweep,
 )
-from ama.report.front.items import Array, MeasureDraws, draw_measure
+from ama.report.front.curves import Array
+from ama.report.front.estimate import MeasureDraws, draw_measure
 from ama.report.front.model import AFTER, BEFORE, REWARD, SKILL, Column, FrontSettings
 
 _NO_SKILL = (*REWARD_GROUPS, HIDDEN_GROUP)
@@ -74,7 +76,8 @@ def read_data(folder: Path, settings: FrontSettings) -> SweepData:
         for measure in sweep.measures
     }
     drawn = {
-        measure.name: draw_measure(path, measure, rows[measure.name], settings) for measure in sweep.measures
+        measure.name: draw_measure(path, measure, rows[measure.name], settings.draws, settings.seed)
+        for measure in sweep.measures
     }
     columns, values, draws = _columns(sweep, reward, groups, drawn)
     failed = tuple(_failed(sweep, point, found) for point in points)
@@ -160,3 +163,29 @@ def _missing(points: Sequence[SweepPoint], failed: Sequence[Mapping[str, str]]) 
         for point, reasons in zip(points, failed, strict=True)
         for measure, reason in reasons.items()
     ]
+
+
+def provenance(sweeps: Sequence[SweepData], settings: FrontSettings) -> list[tuple[str, str]]:
+    """Return labels and values: models, what was measured and by what, and how the report was made."""
+    facts = []
+    for data in sweeps:
+        place = f" ({data.folder})" if len(sweeps) > 1 else ""
+        facts += [(f"before{place}", data.sweep.before), (f"after{place}", data.sweep.after)]
+    rows = [row for data in sweeps for row in data.rows]
+    for measure in sweeps[0].sweep.measures:
+        of_measure = [row for row in rows if (row.task, row.metric) == (measure.task, measure.metric)]
+        counts = {row.n for row in of_measure}
+        count = " to ".join(map(str, sorted({min(counts), max(counts)}))) if counts else "none"
+        backends = sorted({f"{row.backend} {row.backend_version}" for row in of_measure})
+        seeds = sorted({str(row.seed) for row in of_measure if row.seed is not None})
+        seed = f", seed {', '.join(seeds)}" if seeds else ""
+        how = "".join(f", {name} {value}" for name, value in measure.settings.items())
+        text = f"n = {count}, by {', '.join(backends) or '-'}{seed}{how}"
+        facts.append((f"{measure.group} {measure.name}", text))
+    dates = sorted(row.date for row in rows)
+    facts.append(("sweep", ", ".join(str(data.folder) for data in sweeps)))
+    facts.append(("measured", f"{dates[0]} to {dates[-1]}" if dates else "nothing"))
+    facts.append(("commit of the measurements", ", ".join(sorted({row.commit or "unknown" for row in rows}))))
+    facts.append(("bootstrap", f"{settings.draws} draws, seed {settings.seed}"))
+    facts.append(("report", f"ama {ama.__version__}, {shlex.join(sys.orig_argv)}"))
+    return facts

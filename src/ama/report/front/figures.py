@@ -1,87 +1,83 @@
-"""The figures of one sweep: points and curves with their errors, and the points that it singles out."""
-
-from __future__ import annotations
+"""The figures of a front from the folders of its sweeps: points, curves and choices, with their errors."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
-
-from ama.report.front.compare import Comparison
-from ama.report.front.curves import Point, non_dominated, recommended
-from ama.report.front.data import SweepData
+from ama.errors import UserError
+from ama.evaluation.sweep_record import read_sweep
+from ama.report.front.compare import Comparison, scale_of
+from ama.report.front.curves import Array, is_known, non_dominated, singled_out
+from ama.report.front.data import SweepData, provenance, read_data
 from ama.report.front.estimate import Estimate, from_draws
-from ama.report.front.items import Array
-from ama.report.front.model import (
-    AFTER,
-    BEFORE,
-    Choice,
-    Front,
-    FrontPoint,
-    FrontSettings,
-)
-from ama.report.front.scale import Scale, scale_of
+from ama.report.front.model import AFTER, BEFORE, Choice, Front, FrontPoint, FrontSettings
+from ama.report.front.pool import pooled_front
 
 _NAMES = {BEFORE: "before", AFTER: "after"}
 
 
-def single_front(data: SweepData, settings: FrontSettings, facts: Sequence[tuple[str, str]]) -> Front:
-    """Return all figures of a sweep.
+def check_front(folders: Sequence[Path], settings: FrontSettings) -> None:
+    """Check what can be checked in a moment.
 
-    Args:
-        data: the sweep.
-        settings: the loss that is allowed.
-        facts: its provenance.
+    Raises:
+        UserError: a folder holds no sweep or is given twice, or a setting is wrong.
     """
+    if not 0 <= settings.most_loss <= 1:
+        raise UserError(
+            f"--most_loss {settings.most_loss:g} lies outside [0, 1]: it is a share of the reward gain"
+        )
+    if settings.draws < 2:
+        raise UserError(f"--draws {settings.draws}: errors need 2 draws or more")
+    if settings.seed < 0:
+        raise UserError(f"--seed {settings.seed}: a seed is 0 or more")
+    places = [folder.resolve() for folder in folders]
+    for folder, place in zip(folders, places, strict=True):
+        if places.count(place) > 1:
+            raise UserError(f"{folder} is given twice: pool sweeps of different seeds")
+    for folder in folders:
+        read_sweep(folder)
+
+
+def read_front(folders: Sequence[Path], settings: FrontSettings) -> Front:
+    """Return the figures of a sweep, or of several that are pooled as seeds.
+
+    Raises:
+        UserError: as in `check_front`; a sweep measures no reward or no skill, or sweeps don't fit together.
+    """
+    check_front(folders, settings)
+    sweeps = [read_data(folder, settings) for folder in folders]
+    fronts = [_front(data, settings) for data in sweeps]
+    if len(fronts) == 1:
+        return fronts[0]
+    return pooled_front(fronts, settings, provenance(sweeps, settings))
+
+
+def _front(data: SweepData, settings: FrontSettings) -> Front:
+    """Return all figures of a sweep."""
     plane, draws = data.values[:, :2], data.draws[:, :, :2]
+    folders, facts = (str(data.folder),), tuple(provenance([data], settings))
     scale = _missing_parent(data) or scale_of(plane, draws)
     if isinstance(scale, str):
-        points = _points(data, None, None)
-        return Front((str(data.folder),), data.columns, points, (), (), scale, data.notes, tuple(facts))
+        return Front(folders, data.columns, _points(data, None), (), (), scale, data.notes, facts)
     comparison = Comparison(data, scale)
-    points = _points(data, scale, comparison)
     names = dict.fromkeys(point.curve for point in data.points[AFTER + 1 :])
-    singled = chosen([(float(x), float(y)) for x, y in scale.points], settings.most_loss)
     return Front(
-        (str(data.folder),),
+        folders,
         data.columns,
-        points,
+        _points(data, comparison),
         tuple(comparison.curve(name) for name in names),
-        tuple(Choice(title, number, _gaps(plane, draws, number)) for title, number in singled),
+        tuple(
+            Choice(title, number, _gaps(plane, draws, number))
+            for title, number in singled_out(scale.points, settings.most_loss)
+        ),
         None,
         (*data.notes, *scale.notes),
-        tuple(facts),
+        facts,
     )
 
 
-def chosen(places: Sequence[tuple[float, float]], most_loss: float) -> list[tuple[str, int]]:
-    """Return the points that are singled out, and for what: the recommended one, and the best compromise.
-
-    Args:
-        places: scaled reward and skill of every point, the parents first; NaN where missing.
-        most_loss: share of the reward gain that the recommended one may lose.
-    """
-    known = [number for number, place in enumerate(places) if np.isfinite(place).all()]
-    points = [Point(*places[number]) for number in known]
-    # After itself loses nothing, so there is always one.
-    advised = recommended(points, Point(0.0, 1.0), Point(1.0, 0.0), most_loss)
-    sums = [point.reward + point.skill for point in points]
-    named = (
-        []
-        if advised is None
-        else [(f"recommended: loses at most {100 * most_loss:g} % of the gain", known[advised])]
-    )
-    return [*named, ("highest sum of scaled reward and skill", known[sums.index(max(sums))])]
-
-
-def best_flags(places: Sequence[tuple[float, float]]) -> list[bool]:
-    """Tell of each point whether it has a place, and no other point dominates it."""
-    known = [bool(np.isfinite(place).all()) for place in places]
-    flags = iter(non_dominated([Point(*place) for place, there in zip(places, known, strict=True) if there]))
-    return [there and next(flags) for there in known]
-
-
-def _points(data: SweepData, scale: Scale | None, comparison: Comparison | None) -> tuple[FrontPoint, ...]:
-    flags = best_flags([(float(x), float(y)) for x, y in data.values[:, :2]])
+def _points(data: SweepData, comparison: Comparison | None) -> tuple[FrontPoint, ...]:
+    """Return the parents and averages; without a comparison, which needs a tax, in their own units only."""
+    flags = non_dominated(data.values[:, :2])
     points = []
     for number, point in enumerate(data.points):
         distance, share = (None, None) if comparison is None else comparison.distance([number])
@@ -95,7 +91,7 @@ def _points(data: SweepData, scale: Scale | None, comparison: Comparison | None)
                     column.name: from_draws(data.values[number, place], data.draws[:, number, place])
                     for place, column in enumerate(data.columns)
                 },
-                scaled=None if scale is None else scale.estimates(number),
+                scaled=None if comparison is None else comparison.scale.estimates(number),
                 best=flags[number],
                 distance=distance,
                 scaled_distance=share,
@@ -108,7 +104,7 @@ def _points(data: SweepData, scale: Scale | None, comparison: Comparison | None)
 def _missing_parent(data: SweepData) -> str | None:
     """Return why a parent has no place in the plane of reward and skill, None where both have one."""
     for number, name in _NAMES.items():
-        if not np.isfinite(data.values[number, :2]).all():
+        if not is_known(data.values[number, :2]):
             reasons = "; ".join(f"{measure}: {why}" for measure, why in data.failed[number].items())
             return f"The model {name} RLHF was not measured whole ({reasons}), so that nothing can be scaled."
     return None

@@ -165,3 +165,25 @@ class Front:
         inner = [point for point in self.points if point.curve == method and point.known]
         ends = [[self.points[place]] if self.points[place].known else [] for place in (AFTER, BEFORE)]
         return [*ends[0], *sorted(inner, key=lambda point: point.mean), *ends[1]]
+
+    def place(self, point: FrontPoint, column: str = SKILL) -> tuple[float, float, float, float]:
+        """Return where a point is drawn: reward, the column's score, and the standard errors of both.
+
+        Pooled sweeps are drawn in scaled units, and their groups and measures as changes from before.
+        """
+        reward, score = point.scores[REWARD], point.scores[column]
+        if self.pooled and point.scaled is not None:
+            reward = point.scaled[0]
+            score = point.scaled[1] if column == SKILL else score
+        return reward.value, score.value, reward.error or 0.0, score.error or 0.0
+
+    def score_label(self, column: str) -> str:
+        """Return what the scores of a column are: of pooled sweeps, changes."""
+        label = next(entry.label for entry in self.columns if entry.name == column)
+        return f"{label.split(' (')[0]}, change from before" if self.pooled else label
+
+    def axis_label(self, column: str) -> str:
+        """Return what an axis shows; see `place`."""
+        if self.pooled and self.no_tax is None and column in (REWARD, SKILL):
+            return f"scaled {column}"
+        return self.score_label(column)

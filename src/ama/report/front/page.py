@@ -1,7 +1,5 @@
 """The report of a front as one page of HTML, with everything in it, that opens without network."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterable
@@ -10,11 +8,9 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from ama.report.front.cells import Cell, Table, explanations
 from ama.report.front.chart import Chart, make_chart
-from ama.report.front.markdown import tables
 from ama.report.front.model import Front
-from ama.report.front.style import axis_label, place
+from ama.report.front.tables import Cell, Table, explanations, tables
 
 _DOMINATED = "(dominated)"
 
@@ -23,7 +19,7 @@ def front_page(front: Front) -> str:
     """Return the page: an interactive chart, a point's ratios, tables that sort, notes, provenance."""
     chart = make_chart(front)
     lead = "" if front.no_tax is None else f'<p class="lead"><strong>{escape(front.no_tax)}</strong></p>'
-    options = (f"<option>{escape(axis_label(front, name))}</option>" for name in chart.columns)
+    options = (f"<option>{escape(front.axis_label(name))}</option>" for name in chart.columns)
     notes = (f"<li>{escape(note)}</li>" for note in (*explanations(front), *front.notes))
     facts = (f"<dt>{escape(label)}</dt><dd>{escape(value)}</dd>" for label, value in front.facts)
     sections = (f"<h2>{escape(title)}</h2>\n{_table(table)}" for title, table in tables(front))
@@ -52,10 +48,10 @@ def _data(front: Front, chart: Chart) -> str:
     """Return what the page's script needs, as JSON that may stand in HTML."""
     columns = []
     for name in chart.columns:
-        spots = [place(front, point, name) for point in front.points]
+        spots = [front.place(point, name) for point in front.points]
         columns.append(
             {
-                "label": axis_label(front, name),
+                "label": front.axis_label(name),
                 "values": _finite(spot[1] for spot in spots),
                 "errors": _finite(spot[3] for spot in spots),
             }

@@ -1,14 +1,14 @@
 """Several sweeps of the same curves as one front: means over seeds with Student's t intervals."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from ama.errors import UserError
+from ama.report.front.curves import non_dominated, singled_out
 from ama.report.front.estimate import Estimate, over_seeds
-from ama.report.front.figures import best_flags, chosen
 from ama.report.front.model import (
     AFTER,
     BEFORE,
@@ -22,12 +22,13 @@ from ama.report.front.model import (
 )
 
 
-def pooled_front(fronts: Sequence[Front], settings: FrontSettings) -> Front:
+def pooled_front(fronts: Sequence[Front], settings: FrontSettings, facts: Sequence[tuple[str, str]]) -> Front:
     """Return the front of several seeds.
 
     Args:
         fronts: one of each sweep, two or more.
         settings: the loss that is allowed.
+        facts: provenance of all of them.
 
     Raises:
         UserError: the sweeps have other curves or measures.
@@ -37,7 +38,8 @@ def pooled_front(fronts: Sequence[Front], settings: FrontSettings) -> Front:
         _check(first, other)
     untaxed = [front for front in fronts if front.no_tax is not None]
     points = [_point(fronts, number, not untaxed) for number in range(len(first.points))]
-    flags = best_flags([_place(point) for point in points])
+    places = np.array([_place(point) for point in points])
+    flags = non_dominated(places)
     points = [replace(point, best=flag) for point, flag in zip(points, flags, strict=True)]
     curves: tuple[FrontCurve, ...] = ()
     choices: tuple[Choice, ...] = ()
@@ -45,7 +47,7 @@ def pooled_front(fronts: Sequence[Front], settings: FrontSettings) -> Front:
         curves = tuple(_curve(fronts, place, points) for place in range(len(first.curves)))
         choices = tuple(
             Choice(title, number, (_gap(fronts, number, BEFORE), _gap(fronts, number, AFTER)))
-            for title, number in chosen([_place(point) for point in points], settings.most_loss)
+            for title, number in singled_out(places, settings.most_loss)
         )
     return Front(
         tuple(folder for front in fronts for folder in front.folders),
@@ -55,7 +57,7 @@ def pooled_front(fronts: Sequence[Front], settings: FrontSettings) -> Front:
         choices,
         f"{untaxed[0].folders[0]}: {untaxed[0].no_tax}" if untaxed else None,
         tuple(dict.fromkeys(f"{front.folders[0]}: {note}" for front in fronts for note in front.notes)),
-        (),
+        tuple(facts),
         tuple(fronts),
     )
 

@@ -1,11 +1,9 @@
-"""Colours, markers and names that the front's picture and page share."""
-
-from __future__ import annotations
+"""Colours and markers that the front's picture and page share."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ama.report.front.model import PLAIN, REWARD, SKILL, Front, FrontPoint
+from ama.report.front.model import PLAIN
 
 PARENT_COLOUR = "#000000"
 # Okabe and Ito's, which people with any colour vision tell apart; yellow is too light on white.
@@ -47,28 +45,3 @@ def styles(methods: Sequence[str]) -> dict[str, Style]:
         name: Style(_COLOURS[number % len(_COLOURS)], *_MARKERS[number % len(_MARKERS)])
         for number, name in enumerate(ordered, start=first)
     }
-
-
-def place(front: Front, point: FrontPoint, column: str = SKILL) -> tuple[float, float, float, float]:
-    """Return where a point is drawn: reward, the column's score, and the standard errors of both.
-
-    Pooled sweeps are drawn in scaled units, and their groups and measures as changes from before.
-    """
-    reward, score = point.scores[REWARD], point.scores[column]
-    if front.pooled and point.scaled is not None:
-        reward = point.scaled[0]
-        score = point.scaled[1] if column == SKILL else score
-    return reward.value, score.value, reward.error or 0.0, score.error or 0.0
-
-
-def score_label(front: Front, column: str) -> str:
-    """Return what the scores of a column are: of pooled sweeps, changes."""
-    label = next(entry.label for entry in front.columns if entry.name == column)
-    return f"{label.split(' (')[0]}, change from before" if front.pooled else label
-
-
-def axis_label(front: Front, column: str) -> str:
-    """Return what an axis shows; see `place`."""
-    if front.pooled and front.no_tax is None and column in (REWARD, SKILL):
-        return f"scaled {column}"
-    return score_label(front, column)

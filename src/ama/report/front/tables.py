@@ -1,14 +1,12 @@
-"""The tables of a front, as the Markdown and the page show them."""
-
-from __future__ import annotations
+"""The report of a front as tables and sentences, and the whole of it as Markdown."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ama.report.front.estimate import Estimate
 from ama.report.front.model import AFTER, BEFORE, PLAIN, REWARD, SKILL, Front, FrontPoint
-from ama.report.front.style import score_label
+from ama.report.markdown import markdown_table
 
 _MINUS = str.maketrans("-", "\N{MINUS SIGN}")
 # Where too many draws leave the number undefined.
@@ -73,7 +71,7 @@ def point_table(front: Front) -> Table:
     scaled = front.no_tax is None
     header = ["curve", "schedule", "mean ratio"]
     header += ["scaled reward", "scaled skill", "above plain averaging"] if scaled else []
-    header += [score_label(front, column.name) for column in front.columns]
+    header += [front.score_label(column.name) for column in front.columns]
     rows = []
     for point in front.points:
         cells = [
@@ -165,3 +163,29 @@ def explanations(front: Front) -> list[str]:
         "means.",
         "What is singled out was chosen on the items, or seeds, that its errors come from: they flatter it.",
     ]
+
+
+def tables(front: Front) -> list[tuple[str, Table]]:
+    """Return the tables that there are, with their titles."""
+    found = [("Points", point_table(front))]
+    if front.no_tax is None:
+        found = [("Recommendation", choice_table(front)), ("Curves", curve_table(front)), *found]
+    if front.pooled:
+        found.append(("Each sweep by itself", seed_table(front)))
+    return found
+
+
+def front_markdown(front: Front) -> str:
+    """Return the whole report as Markdown."""
+    return "\n".join(_lines(front)) + "\n"
+
+
+def _lines(front: Front) -> Iterator[str]:
+    yield "# Reward-tax front"
+    if front.no_tax is not None:
+        yield from ("", front.no_tax)
+    for title, table in tables(front):
+        rows = [[cell.text + (f" ({cell.why})" if cell.why else "") for cell in row] for row in table.rows]
+        yield from ("", f"## {title}", "", *markdown_table(table.header, rows, names=table.names))
+    yield from ("", "## Notes", "", *(f"- {note}" for note in (*explanations(front), *front.notes)))
+    yield from ("", "## Provenance", "", *(f"- {label}: {value}" for label, value in front.facts))

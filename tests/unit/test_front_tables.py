@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from ama.report.front.cells import Cell, estimate_text, interval_text, point_table
 from ama.report.front.estimate import Estimate
 from ama.report.front.model import Column, Front, FrontPoint
+from ama.report.front.tables import Cell, estimate_text, interval_text, point_table
 
 MINUS = "\N{MINUS SIGN}"
 

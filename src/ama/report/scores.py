@@ -1,8 +1,9 @@
-"""Score rows as Markdown tables: one for each group, a row for each model, a column for each task."""
+"""Score rows as Markdown tables, one for each group, or as comma-separated values."""
 
+import csv
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ama.evaluation.scores import Score, number_text
@@ -17,6 +18,19 @@ _HEADLINES = {
 # The paper averages over the tasks of this group.
 _AVERAGED = "common_sense"
 _OWN = ("weights", "ratio")
+_COLUMNS = (
+    "group",
+    "model",
+    "schedule",
+    "ratio",
+    "task",
+    "metric",
+    "value",
+    "stderr",
+    "n",
+    "seed",
+    "backend",
+)
 
 Model = tuple[str, str]
 Column = tuple[str, str]
@@ -122,3 +136,12 @@ def _differences(table: GroupTable, column: Column) -> list[str]:
         if len(values) > 1:
             notes.append(f"{column[0]} {column[1]} can't be compared: {name} is {' and '.join(values)}.")
     return notes
+
+
+def write_csv(scores: Iterable[Score]) -> None:
+    """Write a row for each score on stdout, in full precision; `ratio` is empty for what is no average."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(_COLUMNS)
+    for score in scores:
+        values = {**vars(score), "ratio": score.settings.get("ratio")}
+        writer.writerow([values[name] for name in _COLUMNS])
