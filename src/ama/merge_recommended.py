@@ -8,6 +8,7 @@ from ama.averaging.schedules.grammar import schedule_at
 from ama.averaging.schedules.schedule import Scope
 from ama.console import Parser, run
 from ama.errors import UserError
+from ama.settings.report import FrontSettings
 
 _DESCRIPTION = """\
 Writes the average of most skill among those that lose no more than a share of the reward that RLHF gained, as
@@ -22,11 +23,12 @@ def main() -> int:
 
 
 def _parser() -> Parser:
-    from ama.report.front.options import add_most_loss
-
     parser = Parser("merge_recommended", _DESCRIPTION)
     parser.add_argument("sweep", type=Path, metavar="SWEEP_DIR", help="--out of ama.pareto")
-    add_most_loss(parser)
+    help_text = "share of the reward gain that it may lose, in [0, 1]"
+    parser.add_argument(
+        "--most_loss", type=float, default=FrontSettings().most_loss, metavar="X", help=help_text
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write")
     add_merge_options(parser)
     return parser
@@ -35,9 +37,9 @@ def _parser() -> Parser:
 def _wanted(arguments: Namespace, save_name: str) -> Wanted:
     from ama.evaluation.sweep_record import read_sweep
     from ama.report.front.figures import read_front
-    from ama.report.front.model import AFTER, BEFORE, FrontSettings
+    from ama.report.front.model import AFTER, BEFORE
 
-    front = read_front([arguments.sweep], FrontSettings(arguments.most_loss))
+    front = read_front([arguments.sweep], FrontSettings(most_loss=arguments.most_loss))
     if not front.choices:
         raise UserError(f"{arguments.sweep} recommends nothing: {front.no_tax}")
     place = front.choices[0].point

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ama.console import Parser, run
+from ama.settings.report import FrontSettings
 
 if TYPE_CHECKING:
     from ama.evaluation.measure import Measure
@@ -39,6 +40,7 @@ Example: python -m ama.pareto --before models/sft --after models/rlhf --out outp
 def main() -> int:
     """Measure the points that have no row yet, then write the report."""
     options = _options()
+    FrontSettings(most_loss=options.most_loss)
     from ama.averaging.schedules.schedule import Scope
     from ama.evaluation.points import points_of, read_curves
     from ama.evaluation.recording import ScoreBook
@@ -69,17 +71,13 @@ def _finish(
     """Write sweep.json and the report, print its tables; return the exit status, 1 if numbers are missing."""
     from ama.evaluation.sweep import sweep_measure
     from ama.evaluation.sweep_record import Sweep, write_sweep
-    from ama.report.front.model import FrontSettings
-    from ama.report.front.tables import front_markdown
-    from ama.report.front.write import write_front_report
-    from ama.report.markdown import print_markdown_text
+    from ama.report.front.write import show_front
 
     failed = {weights: reasons for part in failures for weights, reasons in part.items()}
     records = tuple(point.record for point in points)
     names = tuple(sweep_measure(measure) for measure in measures)
     write_sweep(options.out, Sweep(options.before, options.after, records, names, failed, options.scope))
-    front = write_front_report([options.out], options.out, FrontSettings(options.most_loss))
-    print_markdown_text(front_markdown(front))
+    show_front([options.out], options.out, FrontSettings(most_loss=options.most_loss))
     missing = sum(map(len, failed.values()))
     if missing:
         sys.stderr.write(f"{missing} numbers are missing, see above: run it again to try once more\n")
@@ -89,7 +87,6 @@ def _finish(
 def _options() -> Namespace:
     from ama.averaging.schedules.schedule import Scope
     from ama.evaluation.options import DTYPES
-    from ama.report.front.options import add_most_loss
 
     parser = Parser("pareto", _DESCRIPTION)
     add = parser.add_argument
@@ -112,7 +109,8 @@ def _options() -> Namespace:
     scopes = [str(scope) for scope in Scope]
     add("--scope", choices=scopes, default=str(Scope.ALL), help="linear: average linear maps only")
     add("--dtype", choices=DTYPES, default="auto", help="of the weights that are measured")
-    add_most_loss(parser)
+    help_text = "share of the reward gain that the recommended schedule may lose, in [0, 1]"
+    add("--most_loss", type=float, default=FrontSettings().most_loss, metavar="X", help=help_text)
     add("--rerun", action="store_true", help="measure again what was measured before")
     return parser.parse_args()
 

@@ -18,8 +18,8 @@ from ama.report.front.model import (
     Front,
     FrontCurve,
     FrontPoint,
-    FrontSettings,
 )
+from ama.settings.report import FrontSettings
 
 
 def pooled_front(fronts: Sequence[Front], settings: FrontSettings, facts: Sequence[tuple[str, str]]) -> Front:
