@@ -6,6 +6,7 @@ from ama.console import run
 from ama.console.command import Chosen, Command
 from ama.errors import UserError
 from ama.settings.merging import MergeSettings, OutputSettings, RecommendedSettings, Scope
+from ama.settings.report import ChoiceSettings, FrontSettings
 
 _DESCRIPTION = """\
 Writes the average of most skill among those that lose no more than a share of the reward that RLHF gained, as
@@ -13,7 +14,9 @@ the report of the sweep recommends it. No score is measured, no model is run.
 
 Example: python -m ama.merge_recommended output/front --out output/recommended --most_loss 0.05"""
 
-COMMAND = Command("merge_recommended", _DESCRIPTION, RecommendedSettings, OutputSettings, MergeSettings)
+COMMAND = Command(
+    "merge_recommended", _DESCRIPTION, RecommendedSettings, ChoiceSettings, OutputSettings, MergeSettings
+)
 
 
 def main() -> int:
@@ -24,10 +27,10 @@ def main() -> int:
 def _wanted(chosen: Chosen) -> Wanted:
     from ama.evaluation.sweep.record import read_sweep
     from ama.report.front.figures import read_front
-    from ama.report.front.model import AFTER, BEFORE, FrontSettings
+    from ama.report.front.model import AFTER, BEFORE
 
-    folder, most_loss = chosen[RecommendedSettings].sweep, chosen[RecommendedSettings].most_loss
-    front = read_front([folder], FrontSettings(most_loss))
+    folder = chosen[RecommendedSettings].sweep
+    front = read_front([folder], FrontSettings(most_loss=chosen[ChoiceSettings].most_loss))
     if not front.choices:
         raise UserError(f"{folder} recommends nothing: {front.no_tax}")
     place = front.choices[0].point

@@ -8,6 +8,7 @@ from ama.console import run
 from ama.console.command import Command
 from ama.settings.evaluation import SweepSettings
 from ama.settings.measures import MEASURES
+from ama.settings.report import ChoiceSettings
 
 _KINDS = "\n".join(f"  {name:<12} {kind.help}" for name, kind in MEASURES.items())
 _DESCRIPTION = f"""\
@@ -26,12 +27,13 @@ Example: python -m ama.pareto --before models/sft --after models/rlhf --out outp
   --curve 'plain averaging' 0.2 0.4 0.6 0.8 --curve part-wise 'split|10#20|0.6|0.1|0.1@0.3' \\
   --measure 'harness --tasks arc_easy squadv2 --eval_data data/eval' \\
   --measure 'reward --reward_model models/reward --prompts data/hh_rlhf/rlhf/rlhf_eval/first_half.json'"""
-COMMAND = Command("pareto", _DESCRIPTION, SweepSettings)
+COMMAND = Command("pareto", _DESCRIPTION, SweepSettings, ChoiceSettings)
 
 
 def main() -> int:
     """Measure the points that have no row yet, then write the report; 1 if numbers are missing."""
-    what = COMMAND.parse()[SweepSettings]
+    chosen = COMMAND.parse()
+    what = chosen[SweepSettings]
     from ama.report.front.tables import front_markdown
     from ama.report.markdown import print_markdown_text
     from ama.report.sweep import sweep
@@ -44,7 +46,7 @@ def main() -> int:
         measures=what.measure,
         scope=what.scope,
         dtype=what.dtype,
-        most_loss=what.most_loss,
+        most_loss=chosen[ChoiceSettings].most_loss,
         rerun=what.rerun,
     )
     if found is None:

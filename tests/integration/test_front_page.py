@@ -14,8 +14,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from support.browser import browser
 from support.sweeps import AFTER, BEFORE, MEASURES, MODELS, plain, save_sweep
 
-from ama.report.front.model import FrontSettings
 from ama.report.front.write import write_front_report
+from ama.settings.report import FrontSettings
 
 SECONDS = 10
 FAILED = plain(0.9)

@@ -61,7 +61,7 @@ def test_a_larger_loss_takes_back_more_of_the_tax(scene: Path, tmp_path: Path) -
             (),
             "recommends the model after RLHF itself",
         ),
-        (MODELS, ("--most_loss", "2"), "'2' is no number in [0, 1]"),
+        (MODELS, ("--most_loss", "2"), "--most_loss 2.0: give a number in [0, 1]"),
         (MODELS, ("--max_shard_size", "x"), "x"),
     ],
 )

@@ -109,9 +109,9 @@ def test_mistakes_get_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert not (tmp_path / "none").exists()
     for value in ("1.5", "-0.1", "nan"):
         line = complaint(capsys, main, folder, f"--most_loss={value}")
-        assert f"--most_loss: '{value}' is no number in [0, 1]" in line
-    assert "--draws 1: errors need 2 draws or more" in complaint(capsys, main, folder, "--draws", "1")
-    assert "--seed -1: " in complaint(capsys, main, folder, "--seed=-1")
+        assert f"--most_loss {value}: give a number in [0, 1]" in line
+    assert "--draws 1: give 2 or more" in complaint(capsys, main, folder, "--draws", "1")
+    assert "--seed -1: give 0 or more" in complaint(capsys, main, folder, "--seed=-1")
     assert "front is given twice" in complaint(capsys, main, folder, folder)
     (tmp_path / "file").write_text("")
     line = complaint(capsys, main, folder, "--out", tmp_path / "file" / "out", *FEW)

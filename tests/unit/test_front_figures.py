@@ -28,8 +28,9 @@ from ama.evaluation.scores import read_scores
 from ama.evaluation.sweep.record import SweepMeasure
 from ama.report.front.estimate import factor_of
 from ama.report.front.figures import read_front
-from ama.report.front.model import Front, FrontCurve, FrontSettings
+from ama.report.front.model import Front, FrontCurve
 from ama.report.front.style import styles
+from ama.settings.report import FrontSettings
 
 SETTINGS = FrontSettings(draws=300)
 PLAIN = tuple(plain(mean) for mean in (0.2, 0.4, 0.6, 0.8))

@@ -7,8 +7,7 @@ import pytest
 
 from ama.errors import UserError
 from ama.evaluation.scores import Score
-from ama.report.loss_plot import plot_losses
-from ama.report.losses import latest_losses, tasks_of
+from ama.report.losses import latest_losses, plot_losses, tasks_of
 
 
 def _score(model: str, task: str, value: float, schedule: str = "", ratio: float | None = None) -> Score:

@@ -1,17 +1,27 @@
-"""The latest losses of each model on each text, from a file of scores, and their table."""
+"""The latest losses of each model on each text, from a file of scores: as a table, and against the ratio."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from ama.errors import UserError
-from ama.evaluation.scores import Score, number_text
+from ama.evaluation.scores import Score, number_text, read_scores
+from ama.report.scores import write_csv
+from ama.settings.report import LossesSettings
 
+# Of the table, in letters.
 _WIDTH = 140
+# Of the plot, in inches: a paper's column.
+_PLOT_WIDTH, _PANEL_HEIGHT = 3.3, 1.5
+_PLAIN, _PART_WISE, _PARENTS = "#0072b2", "#d55e00", "#000000"
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,27 @@ class ModelLosses:
     def is_part_wise(self) -> bool:
         """Whether layers have different ratios: a plain average's schedule is named by its ratio alone."""
         return self.ratio is not None and self.schedule != repr(self.ratio)
+
+
+def show_losses(settings: LossesSettings) -> None:
+    """Print the losses in a file of scores, and plot them against the ratio if that is asked for.
+
+    Raises:
+        UserError: there is no such file, loss or model, or losses can't be compared.
+    """
+    if not settings.scores.is_file():
+        raise UserError(f"{settings.scores}: no such file")
+    models = latest_losses(read_scores(settings.scores), settings.metric)
+    known = {model.model for model in models}
+    for flag, parent in (("--before", settings.before), ("--after", settings.after)):
+        if parent is not None and parent not in known:
+            raise UserError(f"{flag} {parent}: not among the measured models: {', '.join(sorted(known))}")
+    if settings.csv:
+        write_csv(score for model in models for score in model.scores.values())
+    else:
+        print_losses(models, settings.metric)
+    if settings.plot is not None:
+        plot_losses(models, settings.metric, settings.before, settings.after, settings.plot)
 
 
 def latest_losses(scores: Sequence[Score], metric: str) -> list[ModelLosses]:
@@ -101,3 +132,58 @@ def _cell(score: Score | None, lowest: float) -> str:
         return ""
     text = number_text(score.value, score.stderr)
     return f"[bold]{text}[/bold]" if score.value == lowest else text
+
+
+def plot_losses(
+    models: Sequence[ModelLosses], metric: str, before: str | None, after: str | None, path: Path
+) -> None:
+    """Draw a panel per text: plain averages as a line, part-wise ones beside it, the two parents at 1 and 0.
+
+    Args:
+        models: what was measured.
+        metric: label of the vertical axes.
+        before: path of the model before RLHF, drawn at ratio 1 and joined to the line.
+        after: path of the model after RLHF, drawn at ratio 0.
+        path: image to write; its suffix decides the format.
+    """
+    tasks = tasks_of(models)
+    with rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
+        size = (_PLOT_WIDTH, 0.6 + _PANEL_HEIGHT * len(tasks))
+        figure = Figure(figsize=size)
+        grid = figure.subplots(len(tasks), sharex=True, squeeze=False)
+        for axes, task in zip(grid[:, 0], tasks, strict=True):
+            _panel(axes, [model for model in models if task in model.scores], task, before, after)
+            axes.set_ylabel(f"{metric}, {task}")
+        grid[-1, 0].set_xlabel("ratio (weight of the model before)")
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="upper center", ncols=2, frameon=False)
+        figure.tight_layout(rect=(0, 0, 1, 1 - 0.45 / size[1]))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=300)
+
+
+def _panel(
+    axes: Axes, models: Sequence[ModelLosses], task: str, before: str | None, after: str | None
+) -> None:
+    parents = [model for model in models if model.model in (before, after)]
+    averages = [model for model in models if model.ratio is not None and model not in parents]
+    ends = _points(parents, task, before)
+    plain = _points([model for model in averages if not model.is_part_wise], task, before)
+    part_wise = _points([model for model in averages if model.is_part_wise], task, before)
+    line = sorted({point[0]: point for point in [*plain, *ends]}.values())
+    series: Sequence[tuple[str, Sequence[tuple[float, float, float]], dict[str, Any]]] = (
+        ("plain average", line, {"fmt": "o-", "color": _PLAIN}),
+        ("part-wise average", part_wise, {"fmt": "D", "color": _PART_WISE}),
+        ("before (1), after (0)", ends, {"fmt": "s", "color": _PARENTS}),
+    )
+    for label, points, style in series:
+        if points:
+            ratios, values, errors = zip(*points, strict=True)
+            axes.errorbar(ratios, values, errors, label=label, markersize=3.5, linewidth=1, **style)
+
+
+def _points(models: Sequence[ModelLosses], task: str, before: str | None) -> list[tuple[float, float, float]]:
+    """Return ratio, value and standard error of each model; one that is no average is a parent: 1 or 0."""
+    ratios = [float(model.model == before) if model.ratio is None else model.ratio for model in models]
+    scores = [model.scores[task] for model in models]
+    return [(ratio, score.value, score.stderr or 0.0) for ratio, score in zip(ratios, scores, strict=True)]

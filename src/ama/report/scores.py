@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ama.evaluation.scores import Score, number_text
+from ama.errors import UserError
+from ama.evaluation.scores import Score, number_text, read_scores
 from ama.report.markdown import markdown_row
+from ama.settings.report import ScoresSettings
 
 # What the paper reports of a group; of the other groups every metric is shown.
 _HEADLINES = {
@@ -66,6 +68,28 @@ class GroupTable:
         known = len(errors) == len(found)
         stderr = math.sqrt(math.fsum(error**2 for error in errors)) / len(found) if known else None
         return math.fsum(score.value for score in found) / len(found), stderr
+
+
+def show_scores(settings: ScoresSettings) -> None:
+    """Print a file of scores: a table for each group, or a row for each score.
+
+    Raises:
+        UserError: there is no such file, score or group.
+    """
+    if not settings.scores.is_file():
+        raise UserError(f"{settings.scores}: no such file")
+    scores = latest(read_scores(settings.scores), every_metric=settings.all)
+    known = tuple(dict.fromkeys(score.group for score in scores))
+    for group in settings.groups:
+        if group not in known:
+            raise UserError(f"--groups {group}: not among the measured groups: {', '.join(known) or 'none'}")
+    shown = [score for score in scores if score.group in (settings.groups or known)]
+    if not shown:
+        raise UserError(f"{settings.scores} holds no score: measure some with python -m ama.evaluate_harness")
+    if settings.csv:
+        write_csv(shown)
+    else:
+        print_markdown(group_tables(shown))
 
 
 def latest(scores: Sequence[Score], *, every_metric: bool) -> list[Score]:

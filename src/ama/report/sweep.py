@@ -9,11 +9,12 @@ from typing import NamedTuple
 from ama.evaluation.sweep.lock import sole_sweep
 from ama.evaluation.sweep.run import run_sweep
 from ama.evaluation.sweep.words import read_measure
-from ama.report.front.model import Front, FrontSettings
+from ama.report.front.model import Front
 from ama.report.front.write import write_front_report
 from ama.settings.base import Settings
 from ama.settings.evaluation import Dtype
 from ama.settings.merging import Scope
+from ama.settings.report import FrontSettings
 
 
 class SweepResult(NamedTuple):
@@ -74,5 +75,5 @@ def sweep(
         )
         if record is None:
             return None
-        front = write_front_report([home], home, FrontSettings(most_loss))
+        front = write_front_report([home], home, FrontSettings(most_loss=most_loss))
     return SweepResult(front, record.failures)

@@ -74,13 +74,6 @@ class SweepSettings(Settings):
     out: Path = option(help="for scores and report", metavar="DIR")
     scope: Literal["all", "linear"] = option("all", "linear: average linear maps only")
     dtype: Dtype = option("auto", "of the weights that are measured")
-    most_loss: float = option(
-        0.05,
-        "share of the reward gain that the recommended schedule may lose",
-        metavar="X",
-        low=0,
-        high=1,
-    )
     rerun: bool = option(False, "measure again what was measured before")
 
     @property

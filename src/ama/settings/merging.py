@@ -98,13 +98,6 @@ class RecommendedSettings(Settings):
     """The sweep."""
 
     sweep: Path = option(help="--out of ama.pareto", metavar="SWEEP_DIR", positional=True)
-    most_loss: float = option(
-        0.05,
-        "share of the reward gain that the recommended schedule may lose, in [0, 1]",
-        metavar="X",
-        low=0,
-        high=1,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

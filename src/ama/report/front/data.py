@@ -22,7 +22,8 @@ from ama.evaluation.sweep.record import (
 )
 from ama.report.front.curves import Array
 from ama.report.front.estimate import MeasureDraws, draw_measure
-from ama.report.front.model import AFTER, BEFORE, REWARD, SKILL, Column, FrontSettings
+from ama.report.front.model import AFTER, BEFORE, REWARD, SKILL, Column
+from ama.settings.report import FrontSettings
 
 _NO_SKILL = (*REWARD_GROUPS, *SHOWN_GROUPS)
 

@@ -9,26 +9,19 @@ from ama.report.front.compare import Comparison, scale_of
 from ama.report.front.curves import Array, is_known, non_dominated, singled_out
 from ama.report.front.data import SweepData, provenance, read_data
 from ama.report.front.estimate import Estimate, from_draws
-from ama.report.front.model import AFTER, BEFORE, Choice, Front, FrontPoint, FrontSettings
+from ama.report.front.model import AFTER, BEFORE, Choice, Front, FrontPoint
 from ama.report.front.pool import pooled_front
+from ama.settings.report import FrontSettings
 
 _NAMES = {BEFORE: "before", AFTER: "after"}
 
 
-def check_front(folders: Sequence[Path], settings: FrontSettings) -> None:
+def check_front(folders: Sequence[Path]) -> None:
     """Check what can be checked in a moment.
 
     Raises:
-        UserError: a folder holds no sweep or is given twice, or a setting is wrong.
+        UserError: a folder holds no sweep or is given twice.
     """
-    if not 0 <= settings.most_loss <= 1:
-        raise UserError(
-            f"--most_loss {settings.most_loss:g} lies outside [0, 1]: it is a share of the reward gain"
-        )
-    if settings.draws < 2:
-        raise UserError(f"--draws {settings.draws}: errors need 2 draws or more")
-    if settings.seed < 0:
-        raise UserError(f"--seed {settings.seed}: a seed is 0 or more")
     places = [folder.resolve() for folder in folders]
     for folder, place in zip(folders, places, strict=True):
         if places.count(place) > 1:
@@ -43,7 +36,7 @@ def read_front(folders: Sequence[Path], settings: FrontSettings) -> Front:
     Raises:
         UserError: as in `check_front`; a sweep measures no reward or no skill, or sweeps don't fit together.
     """
-    check_front(folders, settings)
+    check_front(folders)
     sweeps = [read_data(folder, settings) for folder in folders]
     fronts = [_front(data, settings) for data in sweeps]
     if len(fronts) == 1:

@@ -14,24 +14,6 @@ BEFORE, AFTER = 0, 1
 
 
 @dataclass(frozen=True)
-class FrontSettings:
-    """What decides the figures beside the sweeps.
-
-    Attributes:
-        most_loss: share of the reward gain that the recommended schedule may lose, in [0, 1].
-        draws: of the bootstrap, 2 or more.
-        seed: of the bootstrap.
-        reward: name of the measure that is the reward, such as `hh reward`; None for the first of group
-            reward, else of group pairrm.
-    """
-
-    most_loss: float = 0.05
-    draws: int = 1000
-    seed: int = 0
-    reward: str | None = None
-
-
-@dataclass(frozen=True)
 class Column:
     """A number that every point has.
 

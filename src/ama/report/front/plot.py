@@ -118,12 +118,7 @@ def _panel(axes: Axes, front: Front, score: str, look: dict[str, Style]) -> None
         points = front.line(method)
         spots = [front.place(point, score) for point in points]
         axes.plot(*zip(*[spot[:2] for spot in spots], strict=True), color=style.colour, alpha=0.5, zorder=2)
-        bars: dict[str, Any] = {
-            "color": style.colour,
-            "fmt": style.marker,
-            "markersize": 3.2,
-            "elinewidth": 0.6,
-        }
+        bars: dict[str, Any] = {"fmt": style.marker, "color": style.colour, "elinewidth": 0.6, **_DOTS}
         for best in (True, False):
             here = [
                 spot for spot, point in zip(spots, points, strict=True) if point.curve and point.best is best

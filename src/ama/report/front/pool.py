@@ -9,17 +9,8 @@ import numpy as np
 from ama.errors import UserError
 from ama.report.front.curves import non_dominated, singled_out
 from ama.report.front.estimate import Estimate, over_seeds
-from ama.report.front.model import (
-    AFTER,
-    BEFORE,
-    REWARD,
-    SKILL,
-    Choice,
-    Front,
-    FrontCurve,
-    FrontPoint,
-    FrontSettings,
-)
+from ama.report.front.model import AFTER, BEFORE, REWARD, SKILL, Choice, Front, FrontCurve, FrontPoint
+from ama.settings.report import FrontSettings
 
 
 def pooled_front(fronts: Sequence[Front], settings: FrontSettings, facts: Sequence[tuple[str, str]]) -> Front:

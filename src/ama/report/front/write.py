@@ -6,12 +6,21 @@ from pathlib import Path
 from ama.checkpoint.staging import writing
 from ama.checkpoint.whole_file import write_whole
 from ama.report.front.figures import check_front, read_front
-from ama.report.front.model import Front, FrontSettings
+from ama.report.front.model import Front
 from ama.report.front.page import front_page
 from ama.report.front.plot import plot_front, plot_groups
 from ama.report.front.tables import front_markdown
+from ama.report.markdown import print_markdown_text
+from ama.settings.report import FrontSettings
 
 PICTURE, GROUPS, PAGE, MARKDOWN = "front.png", "front_groups.png", "report.html", "front.md"
+
+
+def show_front(folders: Sequence[Path], out: Path, settings: FrontSettings) -> Front:
+    """Write the report, then print its tables; see `write_front_report`."""
+    front = write_front_report(folders, out, settings)
+    print_markdown_text(front_markdown(front))
+    return front
 
 
 def write_front_report(folders: Sequence[Path], out: Path, settings: FrontSettings) -> Front:
@@ -28,7 +37,7 @@ def write_front_report(folders: Sequence[Path], out: Path, settings: FrontSettin
     Raises:
         UserError: as in `read_front`, or `out` can't be written.
     """
-    check_front(folders, settings)
+    check_front(folders)
     with writing(out):
         # Before the figures, which take a while.
         out.mkdir(parents=True, exist_ok=True)
