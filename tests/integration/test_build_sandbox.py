@@ -17,7 +17,7 @@ from ama.evaluation.measures.gold import gold_numbers
 from ama.evaluation.scores import read_scores
 from ama.models import load_model, load_reward_model, load_tokenizer
 from ama.sandbox.gold import world_of
-from ama.sandbox.settings import CONTEXT, SandboxSettings, default_settings
+from ama.sandbox.settings import CONTEXT, SandboxSize, default_settings
 from ama.sandbox.world import WorldSettings
 
 WORLD = WorldSettings(
@@ -25,7 +25,7 @@ WORLD = WorldSettings(
 )
 
 
-def _tiny() -> SandboxSettings:
+def _tiny() -> SandboxSize:
     full = default_settings()
     short = {"max_steps": 2, "save_steps": 1}
     stage = {**short, "batch": 4, "micro_batch": 4}

@@ -23,10 +23,11 @@ from ama.sampling.rollout import rollout
 from ama.sandbox.files import write_data, write_tasks
 from ama.sandbox.gold import NOTE_NAME
 from ama.sandbox.rows import rows_of
-from ama.sandbox.settings import CONTEXT, SandboxSettings
+from ama.sandbox.settings import CONTEXT, SIZES, SandboxSize
 from ama.sandbox.words import word_tokenizer
 from ama.sandbox.world import World
 from ama.settings.samples import LossOn
+from ama.settings.sandbox import SandboxSettings
 from ama.training.dpo import train_dpo
 from ama.training.language_model import train
 from ama.training.prompts import prompts_of
@@ -40,9 +41,7 @@ if TYPE_CHECKING:
 Stage = tuple[str, Callable[[Path], object]]
 
 
-def build_sandbox(
-    folder: Path, seed: int, settings: SandboxSettings, *, dpo: bool = False, prompt_loss: bool = False
-) -> World:
+def build_sandbox(settings: SandboxSettings) -> World:
     """Build the world of a seed and its checkpoints; what is there already is kept.
 
     The folder gets `data/` (LMFlow JSON), `tasks/` (evaluation sets shaped like the hub's repositories),
@@ -50,22 +49,18 @@ def build_sandbox(
     high reward. A run that was cut short goes on: at the last checkpoint of the training that it was in, and
     within RAFT at the step that it was at.
 
-    Args:
-        folder: where to.
-        seed: of the world, the first weights and the sampling.
-        settings: sizes and intensities.
-        dpo: also build `after_dpo/` and `collected_dpo/`.
-        prompt_loss: also build `after_prompt_loss/` and `collected_prompt_loss/`, by RAFT that learns the
-            prompts of its samples too.
-
     Raises:
         UserError: the folder holds another world, or can't be written.
     """
+    folder, seed, size = settings.out, settings.seed, SIZES[settings.size]()
+    # A number that is fixed, and not that of the machine's cores, makes the result the same everywhere; with
+    # matrices this small, two threads wait for each other as soon as something else is running.
+    torch.set_num_threads(settings.threads)
     with writing(folder):
-        _claim(folder / NOTE_NAME, seed, settings)
-    world = World(seed, settings.world)
-    builder = _Builder(folder, seed, settings, world)
-    stages = builder.stages(dpo=dpo, prompt_loss=prompt_loss)
+        _claim(folder / NOTE_NAME, seed, size)
+    world = World(seed, size.world)
+    builder = _Builder(folder, seed, size, world)
+    stages = builder.stages(dpo=settings.dpo, prompt_loss=settings.prompt_loss)
     for number, (name, build) in enumerate(stages, start=1):
         if (folder / name).exists():
             continue
@@ -77,9 +72,9 @@ def build_sandbox(
     return world
 
 
-def _claim(note: Path, seed: int, settings: SandboxSettings) -> None:
+def _claim(note: Path, seed: int, size: SandboxSize) -> None:
     """Write what the folder holds, unless it holds something else."""
-    text = json.dumps({"seed": seed, "settings": asdict(settings)}, default=str, indent=1)
+    text = json.dumps({"seed": seed, "settings": asdict(size)}, default=str, indent=1)
     if note.is_file():
         held = note.read_text(encoding="utf-8")
         if held == text:
@@ -95,8 +90,8 @@ def _claim(note: Path, seed: int, settings: SandboxSettings) -> None:
 class _Builder:
     """The stages of one world in one folder."""
 
-    def __init__(self, folder: Path, seed: int, settings: SandboxSettings, world: World) -> None:
-        self._folder, self._seed, self._settings, self._world = folder, seed, settings, world
+    def __init__(self, folder: Path, seed: int, size: SandboxSize, world: World) -> None:
+        self._folder, self._seed, self._size, self._world = folder, seed, size, world
 
     def stages(self, *, dpo: bool, prompt_loss: bool) -> list[Stage]:
         """Return the stages in their order; each makes the folder it is named after."""
@@ -116,50 +111,46 @@ class _Builder:
 
     def _write_fresh(self, out: Path) -> None:
         tokenizer = word_tokenizer(self._world.words())
-        save_model(_config(len(tokenizer), self._settings), tokenizer, out)
+        save_model(_config(len(tokenizer), self._size), tokenizer, out)
 
     def _train_before(self, out: Path) -> None:
         fresh = self._folder / "fresh"
-        settings, tokenizer = self._settings, load_tokenizer(fresh)
-        ids, labels = rows_of(
-            self._world.lessons(), tokenizer, settings.row, settings.prompt_share, self._seed
-        )
+        size, tokenizer = self._size, load_tokenizer(fresh)
+        ids, labels = rows_of(self._world.lessons(), tokenizer, size.row, size.prompt_share, self._seed)
         torch.manual_seed(self._seed)
-        training = replace(settings.before, seed=self._seed)
+        training = replace(size.before, seed=self._seed)
         train(new_model(fresh), tokenizer, ids, out, training, labels=labels)
 
     def _train_reward_model(self, out: Path) -> None:
-        training = replace(self._settings.reward, seed=self._seed)
+        training = replace(self._size.reward, seed=self._seed)
         pairs, held_out = self._world.pairs(), self._world.held_out_pairs()
-        train_reward_model(
-            self._folder / "before", pairs, held_out, out, training, max_length=self._settings.row
-        )
+        train_reward_model(self._folder / "before", pairs, held_out, out, training, max_length=self._size.row)
 
     def _train_raft(self, out: Path, loss_on: LossOn) -> None:
         """Run RAFT; its last model is after, and its samples are the collected ones."""
         run = self._folder / out.name.replace("after", "raft")
         places = Places(self._folder / "before", self._folder / "reward_model", run)
-        training = replace(self._settings.policy, seed=self._seed)
-        raft = replace(self._settings.raft, loss_on=loss_on)
-        last = run_raft(places, self._world.prompts(), self._settings.iterations, raft, training)
+        training = replace(self._size.policy, seed=self._seed)
+        raft = replace(self._size.raft, loss_on=loss_on)
+        last = run_raft(places, self._world.prompts(), self._size.iterations, raft, training)
         with staged_folder(_collected(out)):
             shutil.copy(last / "collected.json", staging_of(_collected(out)))
         with staged_folder(out):
             shutil.copytree(last / "model", staging_of(out), dirs_exist_ok=True)
 
     def _train_dpo(self, out: Path) -> None:
-        settings = self._settings
-        training = replace(settings.dpo, seed=self._seed)
+        size = self._size
+        training = replace(size.dpo, seed=self._seed)
         before, pairs = self._folder / "before", self._world.pairs()
-        train_dpo(before, pairs, out, training, beta=settings.beta, max_length=settings.row)
+        train_dpo(before, pairs, out, training, beta=size.beta, max_length=size.row)
 
     def _collect_dpo(self, out: Path) -> None:
         """Sample from the model after DPO as RAFT does from its own, once its last iteration is done."""
-        raft = self._settings.raft
-        prompts = prompts_of(self._world.prompts(), raft.prompts, self._settings.iterations, self._seed)
+        raft = self._size.raft
+        prompts = prompts_of(self._world.prompts(), raft.prompts, self._size.iterations, self._seed)
         models = self._folder / "after_dpo", self._folder / "reward_model"
         work = out.with_name(f"{out.name}.work")
-        sampling = replace(raft.sampling, seed=self._seed + self._settings.iterations + 1)
+        sampling = replace(raft.sampling, seed=self._seed + self._size.iterations + 1)
         samples = rollout(*models, prompts, sampling, work)
         drawn = collect(passing(samples, raft.selection).samples, raft.pool, raft.collected, self._seed)
         with staged_folder(out):
@@ -171,16 +162,16 @@ def _collected(out: Path) -> Path:
     return out.with_name(out.name.replace("after", "collected"))
 
 
-def _config(vocabulary: int, settings: SandboxSettings) -> LlamaConfig:
+def _config(vocabulary: int, size: SandboxSize) -> LlamaConfig:
     from transformers import LlamaConfig
 
     options: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
     return LlamaConfig(
         architectures=["LlamaForCausalLM"],
         vocab_size=vocabulary,
-        hidden_size=settings.width,
-        intermediate_size=3 * settings.width,
-        num_hidden_layers=settings.layers,
+        hidden_size=size.width,
+        intermediate_size=3 * size.width,
+        num_hidden_layers=size.layers,
         num_attention_heads=2,
         max_position_embeddings=CONTEXT,
         tie_word_embeddings=False,

@@ -17,7 +17,7 @@ CONTEXT = 512
 
 
 @dataclass(frozen=True)
-class SandboxSettings:
+class SandboxSize:
     """The world, the model's size and the intensity of each training.
 
     Attributes:
@@ -49,10 +49,10 @@ class SandboxSettings:
     beta: float
 
 
-def default_settings() -> SandboxSettings:
+def default_settings() -> SandboxSize:
     """Return a world whose checkpoints take some minutes on two cores, and show a tax."""
     sampling = SamplingSettings(samples=8, max_new_tokens=30, sample_batch=512)
-    return SandboxSettings(
+    return SandboxSize(
         world=WorldSettings(),
         layers=6,
         width=64,
@@ -70,7 +70,7 @@ def default_settings() -> SandboxSettings:
     )
 
 
-def small_settings() -> SandboxSettings:
+def small_settings() -> SandboxSize:
     """Return a world of fewer words and a shorter training, to try the commands on; its tax is less sure."""
     full = default_settings()
     world = WorldSettings(
@@ -92,4 +92,4 @@ def small_settings() -> SandboxSettings:
     )
 
 
-SIZES: dict[str, Callable[[], SandboxSettings]] = {"full": default_settings, "small": small_settings}
+SIZES: dict[str, Callable[[], SandboxSize]] = {"full": default_settings, "small": small_settings}
