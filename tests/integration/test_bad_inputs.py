@@ -355,16 +355,16 @@ TABLE: dict[str, tuple[Change, str]] = {
     # the ratio
     "ratio above 1": (
         given("--alpha", "1.5"),
-        "^--alpha: ratio 1.5 lies outside [0, 1]: it is the weight of the model before RLHF",
+        "^--ratio: ratio 1.5 lies outside [0, 1]: it is the weight of the model before RLHF",
     ),
-    "ratio below 0": (given("--alpha", "-0.1"), "^--alpha: ratio -0.1 lies outside [0, 1]"),
+    "ratio below 0": (given("--alpha", "-0.1"), "^--ratio: ratio -0.1 lies outside [0, 1]"),
     "ratio no number": (
         given("--alpha", "abc"),
-        "^--alpha: ratio 'abc' is no number; give one in [0, 1], such as 0.3",
+        "^--ratio/--alpha: 'abc' is not a number (see python -m ama.interpolate --help)",
     ),
-    "ratio nan": (given("--alpha", "nan"), "^--alpha: ratio 'nan' is no number"),
-    "ratio empty": (given("--alpha", ""), "^--alpha: ratio '' is no number"),
-    "ratio missing": (given(), "^no ratio given: say --alpha 0.3, the weight of the model before RLHF"),
+    "ratio nan": (given("--alpha", "nan"), "^--ratio nan: give a finite number"),
+    "ratio empty": (given("--alpha", ""), "^--ratio/--alpha: '' is not a number"),
+    "ratio missing": (given(), "^no ratio given: say --ratio 0.3, the weight of the model before RLHF"),
     # split tags
     "tag0 with |": (
         also("--tag0", "a|b"),
@@ -422,11 +422,11 @@ TABLE: dict[str, tuple[Change, str]] = {
         all_of(place(out=f"m_{TAG}"), also("--schedule", "split|0#1|0.4|0.3|0.1")),
         f"^--schedule 'split|0#1|0.4|0.3|0.1' and the save name's '{TAG}' disagree: drop one of them",
     ),
-    "split without alpha": (all_of(place(out=f"m_{TAG}"), given()), "^no ratio given: say --alpha 0.3"),
+    "split without alpha": (all_of(place(out=f"m_{TAG}"), given()), "^no ratio given: say --ratio 0.3"),
     # schedule files
     "schedule neither tag nor file": (
         also("--schedule", "partwise"),
-        "^--schedule 'partwise' is neither a split tag such as split|10#20|0.4|0.3|0.2 nor a .yaml file",
+        "^--schedule 'partwise' is neither a split tag such as split|10#20|0.4|0.3|0.2, a .yaml file",
     ),
     "schedule file missing": (
         also("--schedule", "no.yaml"),
@@ -463,7 +463,7 @@ TABLE: dict[str, tuple[Change, str]] = {
     "schedule without ratio": (schedule("modules: {}"), "^no ratio given"),
     "schedule and --alpha disagree": (
         schedule("ratio: 0.4", "--alpha", "0.3"),
-        "^schedule schedule.yaml has ratio 0.4, --alpha is 0.3: drop one of them",
+        "^schedule schedule.yaml has ratio 0.4, --ratio is 0.3: drop one of them",
     ),
     # the target
     "target exists": (
@@ -546,21 +546,24 @@ TABLE: dict[str, tuple[Change, str]] = {
     ),
     "shard size zero": (also("--max_shard_size", "0GB"), "^--max_shard_size '0GB' is no size"),
     "shard size absurd": (also("--max_shard_size", "9" * 400 + "GB"), "is no size: write it as 5GB"),
-    "no threads": (also("--threads", "0"), "^argument --threads: '0' is no whole number above 0"),
+    "no threads": (also("--threads", "0"), "^--threads 0: give 1 or more"),
     "fewer than no threads": (
         also("--threads", "-1"),
-        "^argument --threads: '-1' is no whole number above 0",
+        "^--threads -1: give 1 or more",
     ),
     "unknown option": (
         also("--beta", "1"),
-        "^unrecognized arguments: --beta 1 (see python -m ama.interpolate --help)",
+        "^there is no option --beta (see python -m ama.interpolate --help)",
     ),
-    "unknown option of two lines": (also("--a\nb"), "^unrecognized arguments: --a b"),
+    "unknown option of two lines": (
+        also("--a\nb"),
+        "^there is no option --a (see python -m ama.interpolate --help)",
+    ),
     "unknown scope": (
         also("--scope", "some"),
-        "^argument --scope: invalid choice: 'some' (choose from 'all', 'linear')",
+        "^--scope: 'some' is not all or linear",
     ),
-    "unknown dtype": (also("--dtype", "int8"), "^argument --dtype: invalid choice: 'int8'"),
+    "unknown dtype": (also("--dtype", "int8"), "^--dtype: 'int8' is not float32 or bfloat16 or float16"),
 }
 
 

@@ -100,8 +100,8 @@ def test_an_error_on_one_rank_ends_all(pair: tuple[Path, Path], tmp_path: Path, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--alpha", "1.5"), "--alpha: ratio 1.5 lies outside [0, 1]"),
-        (("--alpha", "0.3", "--threads", "0"), "argument --threads: '0' is no whole number above 0"),
+        (("--alpha", "1.5"), "--ratio: ratio 1.5 lies outside [0, 1]"),
+        (("--alpha", "0.3", "--threads", "0"), "--threads 0: give 1 or more"),
         (("--alpha", "0.3", "--schedule", "split|0#9|0.4|0.3|0.2"), "pivot 9 leaves no layer for the last"),
     ],
 )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from ama.averaging.methods import check_ratio
 from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.schedules.split_tag import is_number, parse_ratio, parse_split_tag, split_tag_in
 from ama.averaging.schedules.yaml_file import given, read_yaml
@@ -26,9 +27,7 @@ def read_schedule(
     Raises:
         UserError: it is none of these, malformed, or has a ratio outside the method's range.
     """
-    name, colon, rest = text.partition(":")
-    if colon and name in set(Method):
-        method, text = Method(name), rest
+    method, text = _method_in_front(text, method)
     body, mark, behind = text.rpartition("@")
     if mark and not _path(text).exists():
         ratio = parse_ratio(behind, text, method)
@@ -68,6 +67,12 @@ def merge_schedule(
     Raises:
         UserError: nothing gives a ratio, a malformed schedule, or two of the three disagree.
     """
+    if ratio is not None:
+        used, _ = _method_in_front(text or "", method)
+        try:
+            check_ratio(ratio, used)
+        except UserError as error:
+            raise UserError(f"--ratio: {error}") from error
     tag = split_tag_in(save_name)
     words = [word for word in (text, tag) if word is not None]
     found = [read_schedule(word, ratio, scope, method) for word in words] or [
@@ -101,6 +106,12 @@ def is_learned(text: str) -> bool:
     """Tell whether a word names learned ratios: a .bin file, or a folder."""
     path = _path(text)
     return bool(text) and (path.suffix == ".bin" or (path.is_dir() and not _is_yaml(text)))
+
+
+def _method_in_front(text: str, method: Method) -> tuple[Method, str]:
+    """Return the method that a word begins with, by default the one given, and the rest of the word."""
+    name, colon, rest = text.partition(":")
+    return (Method(name), rest) if colon and name in set(Method) else (method, text)
 
 
 def _is_yaml(text: str) -> bool:
