@@ -18,7 +18,8 @@ from ama.checkpoint.resolve import open_pair
 from ama.errors import UserError
 from ama.settings.merging import MergeSettings, Method
 
-WORDS = {Method.LINEAR: "split|0#2|0.6|0.4|0.2@0.3"}
+TAG = "split|0#2|0.6|0.4|0.2@0.3"
+WORDS = {Method.LINEAR: TAG, Method.SLERP: TAG}
 
 
 def test_every_module_is_a_method() -> None:

@@ -35,6 +35,7 @@ class Method(StrEnum):
     """How two tensors are mixed by a ratio; each is a module of ama.averaging.methods."""
 
     LINEAR = "linear"
+    SLERP = "slerp"
 
 
 class VocabularyMismatch(StrEnum):
