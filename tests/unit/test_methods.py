@@ -1,9 +1,11 @@
 """Merge methods: the table is whole, ranges are kept, and every engine mixes alike."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 from support.tiny import llama, make_pair, make_tokenizer
 
@@ -19,7 +21,7 @@ from ama.errors import UserError
 from ama.settings.merging import MergeSettings, Method
 
 TAG = "split|0#2|0.6|0.4|0.2@0.3"
-WORDS = {Method.LINEAR: TAG, Method.SLERP: TAG}
+WORDS = {Method.LINEAR: TAG, Method.SLERP: TAG, Method.EXTRAPOLATE: "split|0#2|-0.6|-0.4|0.2@-0.3"}
 
 
 def test_every_module_is_a_method() -> None:
@@ -73,6 +75,32 @@ def test_a_model_with_itself_is_itself(method: Method) -> None:
 def test_a_ratio_above_1_is_refused(method: Method) -> None:
     with pytest.raises(UserError, match=r"ratio 1\.5 lies outside \[.*, 1\]"):
         read_schedule("1.5", method=method)
+
+
+def test_a_ratio_below_0_is_taken_on_request_only(tmp_path: Path) -> None:
+    pair = make_pair(tmp_path)
+    (tmp_path / "s.yaml").write_text("ratio: -0.3\n")
+    way = r"ratio -0\.3 lies outside \[0, 1\]: .* before RLHF; --method extrapolate takes it"
+    for word in (
+        "-0.3",
+        "split|1|-0.3|0.1@0.3",
+        "split|1|0.2|0.1@-0.3",
+        str(tmp_path / "s.yaml"),
+        "slerp:-0.3",
+    ):
+        with pytest.raises(UserError, match=way):
+            read_schedule(word)
+    with pytest.raises(UserError, match=f"^--ratio: {way}"):
+        average(*pair, tmp_path / "out", ratio=-0.3)
+    average(*pair, tmp_path / "out", ratio=-0.3, method="extrapolate")
+    states = [load_file(folder / "model.safetensors") for folder in (*pair, tmp_path / "out")]
+    for name, merged in states[2].items():
+        before, after = (state[name].double() for state in states[:2])
+        torch.testing.assert_close(merged, (after + 0.3 * (after - before)).float())
+    record = json.loads((tmp_path / "out" / "ama_merge.json").read_text())
+    assert (record["method"], record["schedule"]["name"]) == ("extrapolate", "extrapolate:-0.3")
+    recipe = yaml.safe_load((tmp_path / "out" / "mergekit.yaml").read_text())
+    assert [model["parameters"]["weight"] for model in recipe["models"]] == [-0.3, 1.3]
 
 
 def test_a_method_in_front_of_every_kind_of_schedule(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ class Method(StrEnum):
 
     LINEAR = "linear"
     SLERP = "slerp"
+    EXTRAPOLATE = "extrapolate"
 
 
 class VocabularyMismatch(StrEnum):
