@@ -7,6 +7,9 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
 
 from ama.averaging.layout import size_text
 from ama.averaging.plan import MergePlan, plan_merge
@@ -17,6 +20,8 @@ from ama.checkpoint.resolve import open_pair
 from ama.console.progress import track_bytes
 from ama.processes import MpiRanks
 from ama.settings.merging import MergeSettings, Method, Scope
+
+_TABLE_WIDTH = 140
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def average(
     settings: MergeSettings | None = None,
     ranks: MpiRanks | None = None,
     record: Mapping[str, Any] = MappingProxyType({}),
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Callable[[str], object] = lambda _: None,
     progress: bool = False,
 ) -> Average:
     """Write the average of a checkpoint before RLHF and one after it as a new checkpoint.
@@ -100,3 +105,21 @@ def average(
         for note in (*notes, f"{out}: {size_text(plan.nbytes)}, mean ratio {plan.mean_ratio:.4f}"):
             tell(note)
     return Average(out, plan, (*plan.notes, *notes))
+
+
+def print_ratios(plan: MergePlan) -> None:
+    """Print a plan to stdout: a section per block, a row per tensor with its shape, dtype and ratio."""
+    table = Table(box=SIMPLE, title_justify="left")
+    for column in ("block", "tensor", "shape", "dtype"):
+        table.add_column(column, overflow="fold")
+    table.add_column("ratio", justify="right")
+    for label, tensors in plan.blocks().items():
+        for row, tensor in enumerate(tensors):
+            shape = "x".join(map(str, tensor.shape))
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            table.add_row("" if row else label, tensor.site.name, shape, dtype, f"{tensor.ratio:g}")
+        table.add_section()
+    console = Console(width=_TABLE_WIDTH, highlight=False, soft_wrap=True)
+    console.print(table)
+    size, method = size_text(plan.nbytes), plan.schedule.method
+    console.print(f"{len(plan.tensors)} tensors, {size}, method {method}, mean ratio {plan.mean_ratio:.4f}")

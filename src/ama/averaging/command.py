@@ -56,8 +56,7 @@ def merge_command(command: Command, read: Callable[[Chosen], Wanted]) -> int:
 def _merge(chosen: Chosen, wanted: Wanted, ranks: MpiRanks) -> None:
     # Imported here: torch takes seconds to load, which --help and a malformed schedule need not wait for.
     with heavy_imports():
-        from ama.averaging.average import average
-        from ama.averaging.ratio_table import print_ratios
+        from ama.averaging.average import average, print_ratios
 
     done = average(
         wanted.before,
@@ -67,7 +66,7 @@ def _merge(chosen: Chosen, wanted: Wanted, ranks: MpiRanks) -> None:
         settings=chosen[MergeSettings],
         ranks=ranks,
         record=chosen.record(),
-        tell=lambda note: print(note, file=sys.stderr),  # noqa: T201
+        tell=lambda note: sys.stderr.write(f"{note}\n"),
         progress=True,
     )
     if chosen[MergeSettings].dry_run and ranks.rank == 0:
