@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ama.averaging.in_memory import InMemoryAverage
+from ama.averaging.live import plan_live
 from ama.averaging.schedules.schedule import Schedule
 from ama.console.command import Chosen
 from ama.data.labelled_blocks import label_blocks
@@ -97,7 +98,8 @@ def compare(folder: Path, seed: int, settings: PairSettings, losses: list[LossOn
 
             def value(ratios: tuple[float, ...]) -> float:
                 schedule: Schedule = blocks.schedule(ratios, MEAN, extrapolate=True)  # noqa: B023
-                return objective.of_model(average.mix(schedule), torch.tensor(ratios))  # noqa: B023
+                model = average.mix(plan_live(before, after, schedule))
+                return objective.of_model(model, torch.tensor(ratios))  # noqa: B023
 
             equal = value((MEAN,) * BLOCKS)
             best, point = min((value(point), point) for point in grid())

@@ -15,6 +15,7 @@ from rich.table import Table
 from torch import Tensor
 
 from ama.averaging.in_memory import InMemoryAverage
+from ama.averaging.live import plan_live
 from ama.averaging.schedules.mask_alphas import read_mask
 from ama.averaging.schedules.schedule import Schedule
 from ama.data.labelled_blocks import IGNORED, label_blocks
@@ -86,11 +87,13 @@ def main() -> None:
             sums, counts = losses(model, data)
             table.add_row(loss_on, "", name, f"{sums.sum() / counts.sum():.4f}", "")
         for mean in arguments.means:
-            equal = losses(average.mix(Schedule(mean, scope=Scope.LINEAR)), data)
+            plan = plan_live(before, after, Schedule(mean, scope=Scope.LINEAR))
+            equal = losses(average.mix(plan), data)
             table.add_row(loss_on, f"{mean:g}", "equal", f"{equal[0].sum() / equal[1].sum():.4f}", "")
             for level in arguments.levels:
                 mask = read_mask(folders[level, mean])
-                found = losses(average.mix(mask.schedule(extrapolate=True)), data)
+                plan = plan_live(before, after, mask.schedule(extrapolate=True))
+                found = losses(average.mix(plan), data)
                 loss = f"{found[0].sum() / found[1].sum():.4f}"
                 table.add_row(loss_on, f"{mean:g}", level, loss, gain(equal, found))
     console.print(f"{len(samples)} samples held out, {len(data['input_ids'])} blocks; {machine()}")

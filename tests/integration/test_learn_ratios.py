@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from ama.averaging.in_memory import InMemoryAverage
+from ama.averaging.live import plan_live
 from ama.data.labelled_blocks import IGNORED
 from ama.ratios.learn import learn_ratios
 from ama.ratios.learned_ratios import LearnedRatios
@@ -41,8 +42,9 @@ def _objective(data: Mapping[str, Tensor], blocks: ParameterBlocks) -> Objective
 
 
 def _of_average(objective: Objective, ratios: LearnedRatios, blocks: ParameterBlocks) -> float:
-    average = InMemoryAverage(tiny_model("llama", 1), tiny_model("llama", 2))
-    mixed = average.mix(blocks.schedule(ratios().tolist(), ratios.mean, extrapolate=True))
+    pair = tiny_model("llama", 1), tiny_model("llama", 2)
+    schedule = blocks.schedule(ratios().tolist(), ratios.mean, extrapolate=True)
+    mixed = InMemoryAverage(*pair).mix(plan_live(*pair, schedule))
     return objective.of_model(mixed, ratios().detach())
 
 

@@ -194,7 +194,7 @@ BAD: dict[str, tuple[tuple[str, ...], Callable[[Path], Any], str]] = {
         _nothing,
         "--sum_reg_type: '3' is not 0 or 0.2 or 1 or 1.2",
     ),
-    "scope": (("--scope", "some"), _nothing, "--scope: 'some' is not linear or all"),
+    "scope": (("--scope", "some"), _nothing, "--scope: 'some' is not all or linear"),
     "loss_on": (("--loss_on", "x"), _nothing, "--loss_on: 'x' is not text or response"),
     "blocks": (
         ("--mask_level", "block9"),

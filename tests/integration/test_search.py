@@ -20,6 +20,7 @@ from support.masking import (
 )
 
 from ama.averaging.in_memory import InMemoryAverage
+from ama.averaging.live import plan_live
 from ama.averaging.schedules.mask_alphas import read_mask
 from ama.data.labelled_blocks import label_blocks
 from ama.data.samples import read_samples
@@ -50,8 +51,9 @@ def _readable(masks: Path) -> dict[str, object]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_in_memory_average_is_the_masked_model(family: str, scope: Scope) -> None:
     model, ratios, blocks = masked(family, "lblock3", scope)
-    average = InMemoryAverage(tiny_model(family, 1), tiny_model(family, 2))
-    mixed = average.mix(blocks.schedule(ratios().tolist(), ratios.mean))
+    pair = tiny_model(family, 1), tiny_model(family, 2)
+    plan = plan_live(*pair, blocks.schedule(ratios().tolist(), ratios.mean))
+    mixed = InMemoryAverage(*pair).mix(plan)
     with torch.no_grad():
         expected, found = model(token_ids()).logits, mixed(token_ids()).logits
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
@@ -61,7 +63,7 @@ def test_in_memory_average_keeps_its_inputs() -> None:
     before, after = tiny_model("llama", 1), tiny_model("llama", 2)
     average = InMemoryAverage(before, after)
     blocks = masked("llama", "layerwise")[2]
-    average.mix(blocks.schedule([0.5] * LAYERS, 0.5))
+    average.mix(plan_live(before, after, blocks.schedule([0.5] * LAYERS, 0.5)))
     for model, seed in ((before, 1), (after, 2)):
         for name, parameter in tiny_model("llama", seed).named_parameters():
             assert torch.equal(parameter, model.get_parameter(name))

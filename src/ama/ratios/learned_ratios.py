@@ -11,7 +11,6 @@ from ama.averaging.schedules.learned import LearnedMask
 from ama.averaging.schedules.normalization import initial_raw, normalized_ratios, shifted_ratios
 from ama.checkpoint.names import module_of
 from ama.ratios.parameter_blocks import ParameterBlocks, parameter_blocks
-from ama.settings.merging import Scope
 from ama.settings.ratios import Approach, RatioSettings
 
 
@@ -73,8 +72,9 @@ def start_ratios(model: PreTrainedModel, settings: RatioSettings) -> tuple[Param
         UserError: blocks that do not fit the model.
     """
     layers = model.config.num_hidden_layers
-    scope = Scope(settings.scope)
-    blocks = parameter_blocks(settings.mask_level, live_sites(model), layers, scope, settings.borders)
+    blocks = parameter_blocks(
+        settings.mask_level, live_sites(model), layers, settings.scope, settings.borders
+    )
     paces = (
         [float(max(1, len(linears))) for linears in blocks.linears] if settings.scale_lr_by_sharing else None
     )

@@ -10,6 +10,7 @@ from typing import Literal
 
 from ama.errors import UserError
 from ama.settings.base import Settings, option
+from ama.settings.merging import Scope
 from ama.settings.samples import LossOn
 from ama.settings.sampling import SamplingSettings
 
@@ -71,7 +72,7 @@ class RatioSettings(Settings):
     pivots: str = option(
         "", "last layer of each block but the last, in place of equal blocks", metavar="7#15"
     )
-    scope: Literal["linear", "all"] = option("linear", "linear: linear maps only; all: every parameter")
+    scope: Scope = option(Scope.LINEAR, "linear: linear maps only; all: every parameter")
     mean_ratio: float = option(
         0.2, "mean of the ratios, which are weights of before", above=0, below=1, aliases=("init_val",)
     )
