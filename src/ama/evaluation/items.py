@@ -7,15 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from sacrebleu.metrics.bleu import BLEU
 
 from ama.checkpoint.whole_file import write_whole
 from ama.errors import UserError
 from ama.evaluation.scores import Score
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 KINDS = ("mean", "bleu")
 _ORDERS = 4
@@ -44,8 +43,6 @@ class Items:
         Returns:
             Shape (draws,), in the unit of the rows; BLEU in percent.
         """
-        import numpy as np
-
         totals = weights @ np.asarray(self.rows, dtype=np.float64)
         if self.kind == "mean":
             return np.asarray(totals[:, 0] / weights.sum(axis=1), dtype=np.float64)
@@ -57,8 +54,6 @@ class Items:
         Returns:
             None for a single item.
         """
-        import numpy as np
-
         count = len(self.rows)
         if count == 1:
             return None
@@ -69,8 +64,6 @@ class Items:
 
 
 def _bleu(row: list[float]) -> float:
-    from sacrebleu.metrics.bleu import BLEU
-
     system, reference, *counts = map(round, row)
     correct, total = counts[:_ORDERS], counts[_ORDERS:]
     # Smoothed as corpus BLEU is by default.
@@ -89,8 +82,6 @@ def bleu_items(replies: list[str], references: list[str]) -> Items:
         replies: a translation for each sentence.
         references: one reference for each.
     """
-    from sacrebleu.metrics.bleu import BLEU
-
     metric = BLEU(effective_order=True)
     scores = [
         metric.sentence_score(*pair) for pair in zip(replies, [[text] for text in references], strict=True)

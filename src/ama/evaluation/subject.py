@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ama.averaging.in_memory import load_merged
+from ama.averaging.in_memory import Loaded, Loader, load_merged
 from ama.averaging.plan import MergePlan, plan_merge, plan_merges
 from ama.averaging.record import schedule_name, schedule_record
 from ama.averaging.schedules.grammar import read_schedule
@@ -22,10 +20,6 @@ from ama.checkpoint.resolve import locate, open_pair
 from ama.errors import UserError
 from ama.models import load_model, load_tokenizer, provenance
 from ama.settings.evaluation import SubjectSettings
-from ama.settings.merging import Scope
-
-Loader = Callable[[str], tuple[PreTrainedModel, PreTrainedTokenizerBase]]
-"""Loads a model, its weights in a type such as `auto` or `float32`, and its tokenizer."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +29,7 @@ class Subject:
     Attributes:
         model: the model in score rows: a path or hub id, `before + after` for an average made in memory.
         schedule: name of the ratio schedule, empty if the model is no average.
-        ratio: the schedule's alpha, in [0, 1], None if the model is no average.
+        ratio: the schedule's ratio, in [0, 1], None if the model is no average.
         fingerprint: changes when the weights do.
         folder: of a whole checkpoint, None where there is none that could be loaded as it is.
     """
@@ -53,9 +47,7 @@ class Subject:
         name = " + ".join(Path(part).name for part in self.model.split(" + "))
         return f"{name} {self.schedule}" if self.folder is None and self.schedule else name
 
-    def load(
-        self, dtype: str = "auto", *, chat: bool = False
-    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    def load(self, dtype: str = "auto", *, chat: bool = False) -> Loaded:
         """Load the model onto this process's device, and its tokenizer.
 
         Args:
@@ -100,7 +92,7 @@ def model_subject(source: str) -> Subject:
         raise UserError(f"{source}: not a model folder (no config.json)")
     origin = provenance(folder)
 
-    def load(dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    def load(dtype: str) -> Loaded:
         return load_model(folder, dtype), load_tokenizer(folder)
 
     return Subject(_name(source), origin.schedule, origin.ratio, origin.fingerprint, folder, load)
@@ -125,7 +117,7 @@ def _averages(settings: SubjectSettings) -> list[Subject]:
             f"--{name} is missing: an average in memory needs --before, --after and --schedule, "
             "such as --schedule 0.3"
         )
-    schedules = [read_schedule(text, settings.ratio, Scope(settings.scope)) for text in settings.schedule]
+    schedules = [read_schedule(text, settings.ratio, settings.scope) for text in settings.schedule]
     plans = plan_merges(*open_pair(before, after, (None, None)), schedules)
     return [average_subject(plan, pair_name(before, after), _loader(plan)) for plan in plans]
 
@@ -147,7 +139,7 @@ def _name(source: str) -> str:
 
 
 def _loader(plan: MergePlan) -> Loader:
-    def load(dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    def load(dtype: str) -> Loaded:
         return load_merged(plan, dtype)
 
     return load

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ama.errors import UserError
 from ama.settings.base import Settings, option
+from ama.settings.merging import Scope
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -38,8 +39,8 @@ class SubjectSettings(Settings):
         high=1,
         aliases=("alpha",),
     )
-    scope: Literal["all", "linear"] = option(
-        "all",
+    scope: Scope = option(
+        Scope.ALL,
         "linear: average linear maps only, take all else from before; learned ratios have their own",
     )
 
@@ -72,7 +73,7 @@ class SweepSettings(Settings):
         repeated=True,
     )
     out: Path = option(help="for scores and report", metavar="DIR")
-    scope: Literal["all", "linear"] = option("all", "linear: average linear maps only")
+    scope: Scope = option(Scope.ALL, "linear: average linear maps only")
     dtype: Dtype = option("auto", "of the weights that are measured")
     rerun: bool = option(False, "measure again what was measured before")
 

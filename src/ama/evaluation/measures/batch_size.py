@@ -15,10 +15,10 @@ _Result = TypeVar("_Result")
 
 
 def check_batch_size(size: BatchSize) -> None:
-    """Check, before anything long is done, that a batch size can be settled.
+    """Check, before anything long is done, that a batch size can be found.
 
     Raises:
-        UserError: auto in a run of several processes, which could settle on different sizes.
+        UserError: auto in a run of several processes, which could find different sizes.
     """
     if size == "auto" and not is_alone():
         raise UserError("--batch_size auto runs in one process: give a number, such as --batch_size 16")

@@ -18,7 +18,11 @@ _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 
 
 def stay_offline() -> None:
-    """Keep this process, and those that it starts, from the hub; before anything imports huggingface_hub."""
+    """Keep this process, and those that it starts, from the hub.
+
+    The `datasets` library reads this once: it and what imports it (lm-eval, OpenCompass) are imported
+    afterwards, in the functions that need them.
+    """
     for name in _OFFLINE:
         os.environ[name] = "1"
 

@@ -13,8 +13,9 @@ import torch
 from rich.console import Console
 from rich.progress import track
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
+from ama.averaging.in_memory import Loaded
 from ama.data import pack, read_texts
 from ama.evaluation.items import mean_items
 from ama.evaluation.measure import Measure, Measurement, Number
@@ -22,8 +23,6 @@ from ama.evaluation.subject import Subject
 from ama.processes import is_first
 from ama.settings.evaluation import Dtype, ScoringSettings
 from ama.settings.measures import LossSettings
-
-_Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
 
 @dataclass(frozen=True)
@@ -79,11 +78,11 @@ class LossMeasure(Measure):
         """All texts are measured with one load of the model."""
         return LossMeasure, self.dtype
 
-    def open(self, subject: Subject) -> _Loaded:
+    def open(self, subject: Subject) -> Loaded:
         """Load the model."""
         return subject.load(self.dtype)
 
-    def run(self, subject: Subject, opened: _Loaded) -> list[Number]:
+    def run(self, subject: Subject, opened: Loaded) -> list[Number]:
         """Cut the text into blocks by the model's own tokenizer, and measure."""
         model, tokenizer = opened
         blocks = pack(read_texts([self.path]), tokenizer, self.how.block_size)[: self.how.max_blocks]

@@ -1,4 +1,4 @@
-"""The replies of a model to prompts, drawn once and kept, whatever judges them afterwards."""
+"""The replies of a model to prompts, drawn once, whatever judges them afterwards."""
 
 from __future__ import annotations
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from huggingface_hub import constants
+from transformers import PreTrainedTokenizerBase
+from transformers.utils import hub
 
 
 @dataclass(frozen=True)
@@ -14,60 +17,39 @@ class Shim:
 
     Attributes:
         name: of the attribute.
-        holder: returns the module or class that had it.
-        value: returns what it is set to.
+        holder: the module or class that had it.
+        value: what it is set to.
         needed_by: the distributions that use it, with the version that was looked at.
         reason: since when it is gone, and what replaced it.
     """
 
     name: str
-    holder: Callable[[], Any]
-    value: Callable[[], Any]
+    holder: Any
+    value: Any
     needed_by: tuple[str, ...]
     reason: str
 
     def is_missing(self) -> bool:
         """Tell whether the installed transformers lacks the attribute."""
-        return not hasattr(self.holder(), self.name)
+        return not hasattr(self.holder, self.name)
 
 
-def _hub() -> Any:
-    from transformers.utils import hub
-
-    return hub
-
-
-def _cache_folder() -> Any:
-    from huggingface_hub import constants
-
-    return constants.HF_HUB_CACHE
-
-
-def _tokenizers() -> Any:
-    from transformers import PreTrainedTokenizerBase
-
-    return PreTrainedTokenizerBase
-
-
-def _encode() -> Any:
-    def batch_encode_plus(self: Any, batch_text_or_text_pairs: Any, **options: Any) -> Any:
-        return self(batch_text_or_text_pairs, **options)
-
-    return batch_encode_plus
+def _batch_encode_plus(self: Any, batch_text_or_text_pairs: Any, **options: Any) -> Any:
+    return self(batch_text_or_text_pairs, **options)
 
 
 SHIMS = (
     Shim(
         "TRANSFORMERS_CACHE",
-        _hub,
-        _cache_folder,
+        hub,
+        constants.HF_HUB_CACHE,
         ("llm-blender==0.0.2",),
         "transformers 5 leaves the place of its cache to huggingface_hub",
     ),
     Shim(
         "batch_encode_plus",
-        _tokenizers,
-        _encode,
+        PreTrainedTokenizerBase,
+        _batch_encode_plus,
         ("llm-blender==0.0.2", "opencompass==0.5.4"),
         "transformers 5 encodes a batch by calling the tokenizer",
     ),
@@ -83,7 +65,7 @@ def apply_shims(distribution: str) -> None:
     for shim in SHIMS:
         users = {user.partition("==")[0] for user in shim.needed_by}
         if distribution in users and shim.is_missing():
-            setattr(shim.holder(), shim.name, shim.value())
+            setattr(shim.holder, shim.name, shim.value)
 
 
 def load_base_in_float32() -> None:

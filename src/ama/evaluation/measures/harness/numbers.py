@@ -26,10 +26,10 @@ def task_numbers(
         metric, comma, filter_name = key.partition(",")
         if not comma or metric.endswith("_stderr") or not isinstance(value, (int, float)):
             continue
-        kept = [
+        own = [
             sample[metric] for sample in samples if sample.get("filter") == filter_name and metric in sample
         ]
-        items = _items(metric, kept)
+        items = _items(metric, own)
         stderr = results.get(f"{metric}_stderr,{filter_name}")
         known = isinstance(stderr, float) and math.isfinite(stderr)
         error = stderr if known else None if items is None else items.stderr()
@@ -38,12 +38,12 @@ def task_numbers(
     return numbers
 
 
-def _items(metric: str, kept: Sequence[Any]) -> Items | None:
-    if metric == "bleu" and kept:
+def _items(metric: str, values: Sequence[Any]) -> Items | None:
+    if metric == "bleu" and values:
         # lm-eval's metric is given pairs of reference and reply.
-        return bleu_items([reply for _, reply in kept], [_first(reference) for reference, _ in kept])
-    if kept and all(isinstance(value, (bool, int, float)) for value in kept):
-        return mean_items(kept)
+        return bleu_items([reply for _, reply in values], [_first(reference) for reference, _ in values])
+    if values and all(isinstance(value, (bool, int, float)) for value in values):
+        return mean_items(values)
     return None
 
 

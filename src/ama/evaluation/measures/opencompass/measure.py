@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
+from ama.averaging.in_memory import Loaded
 from ama.evaluation.measure import Measure, Measurement, Number
 from ama.evaluation.measures.eval_data import OPENCOMPASS_DROP, check_eval_data, data_mark, stay_offline
 from ama.evaluation.measures.opencompass.drop import BACKEND, measure_drop
 from ama.evaluation.subject import Subject
 from ama.settings.evaluation import ScoringSettings
 from ama.settings.measures import OpenCompassSettings
-
-_Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
 
 @dataclass(frozen=True)
@@ -37,11 +34,11 @@ class DropMeasure(Measure):
 
     metrics = ("accuracy",)
 
-    def open(self, subject: Subject) -> _Loaded:
+    def open(self, subject: Subject) -> Loaded:
         """Load the model."""
         return subject.load(self.scoring.dtype, chat=self.how.apply_chat_template)
 
-    def run(self, subject: Subject, opened: _Loaded) -> list[Number]:
+    def run(self, subject: Subject, opened: Loaded) -> list[Number]:
         """Measure a model; its replies are there until `forget`."""
         return measure_drop(*opened, self.how, self._work(subject), fresh=self.scoring.rerun)
 

@@ -130,7 +130,8 @@ def pairrm_measures(
         files: where replies come from if not from models.
 
     Raises:
-        UserError: PairRM, references or prompts that are not there, or a batch size that can't be settled.
+        UserError: PairRM, references or prompts that are not there, or `auto` as batch size of several
+            processes.
     """
     files = files or ReplyFileSettings()
     check_batch_size(settings.batch_size)

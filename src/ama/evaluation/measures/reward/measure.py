@@ -84,7 +84,7 @@ def reward_measures(settings: RewardSettings, scoring: ScoringSettings) -> list[
     """Return the one measure of a reward model and prompts.
 
     Raises:
-        UserError: a judge or prompts that are not there, or a batch size that can't be settled.
+        UserError: a judge or prompts that are not there, or `auto` as batch size of several processes.
     """
     check_batch_size(settings.batch_size)
     judge = locate(settings.reward_model, None)[0]
