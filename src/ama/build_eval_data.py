@@ -2,7 +2,7 @@
 
 from ama.console.command import Command
 from ama.console.run import run
-from ama.data.eval_folder import build_eval_folder
+from ama.data.eval_sets.folder import build_eval_folder
 from ama.settings.data import EvalFolderSettings
 
 COMMAND = Command(

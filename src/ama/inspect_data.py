@@ -2,7 +2,7 @@
 
 from ama.console.command import Command
 from ama.console.run import run
-from ama.data.eval_inspection import inspect_any
+from ama.data.eval_sets.inspection import inspect_any
 from ama.data.inspection import data_sets
 from ama.data.inspection_table import show_inspection
 from ama.settings.data import InspectionSettings

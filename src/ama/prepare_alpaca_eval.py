@@ -2,7 +2,7 @@
 
 from ama.console.command import Command
 from ama.console.run import run
-from ama.data.alpaca import FILE, prepare_alpaca_eval
+from ama.data.eval_sets.alpaca import FILE, prepare_alpaca_eval
 from ama.settings.data import AlpacaEvalSettings
 
 COMMAND = Command(

@@ -2,7 +2,7 @@
 
 from ama.console.command import Command
 from ama.console.run import run
-from ama.data.hh_prepare import ESTIMATE, prepare_hh_rlhf
+from ama.data.hh_rlhf.prepare import ESTIMATE, prepare_hh_rlhf
 from ama.settings.data import HHSettings, HHSplitSettings
 
 COMMAND = Command(

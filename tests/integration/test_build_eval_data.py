@@ -19,7 +19,7 @@ from support.hub import Hub, serving
 
 from ama import inspect_data
 from ama.build_eval_data import main
-from ama.data.eval_sets import EVAL_SETS
+from ama.data.eval_sets.sets import EVAL_SETS
 from ama.errors import UserError
 
 TASKS = ("arc_easy", "arc_challenge", "piqa", "race", "boolq", "drop", "squadv2", "wmt14-fr-en")

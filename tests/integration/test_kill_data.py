@@ -12,7 +12,7 @@ import pytest
 from support.hh import snapshot, whole_source
 
 from ama.checkpoint.staging import staging_of
-from ama.data.hh_part import work_of
+from ama.data.hh_rlhf.part import work_of
 
 NAP = 0.001
 

@@ -95,13 +95,15 @@ def test_merging_imports_no_framework() -> None:
 def test_preparing_data_imports_no_framework() -> None:
     commands = ("build_eval_data", "inspect_data", "prepare_alpaca_eval", "prepare_hh_rlhf")
     parts = (
-        "alpaca",
-        "eval_folder",
-        "eval_inspection",
-        "hh_folder",
-        "hh_summary",
+        "eval_sets.alpaca",
+        "eval_sets.folder",
+        "eval_sets.inspection",
+        "hh_rlhf.folder",
+        "hh_rlhf.prepare",
+        "hh_rlhf.summary",
         "hub_files",
         "inspection",
+        "inspection_table",
         "prepared",
     )
     modules = [*(f"ama.{name}" for name in commands), *(f"ama.data.{name}" for name in parts)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.hh import anthropic, comparison
 
-from ama.data.anthropic import Dropped, convert, read_comparisons
+from ama.data.hh_rlhf.anthropic import Dropped, convert, read_comparisons
 from ama.data.pairs import Pair
 from ama.errors import UserError
 

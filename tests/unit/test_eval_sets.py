@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from support.eval_rows import NOTHING
 
-from ama.data.eval_sets import DROP, EVAL_SETS, drop_simple_row, stock_row
-from ama.data.eval_source import choose_files
+from ama.data.eval_sets.sets import DROP, EVAL_SETS, drop_simple_row, stock_row
+from ama.data.eval_sets.source import choose_files
 from ama.errors import UserError
 
 SETS = {eval_set.task: eval_set for eval_set in EVAL_SETS}

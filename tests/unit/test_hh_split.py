@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from ama.data.hh_part import Part, Row, estimate_tokens
-from ama.data.hh_split import split_rows
+from ama.data.hh_rlhf.part import Part, Row, estimate_tokens
+from ama.data.hh_rlhf.split import split_rows
 from ama.errors import UserError
 from ama.settings.data import HHSplitSettings, Leak
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ama.data.squad_v2 import answer_scores, squad_v2
+from ama.data.eval_sets.squad_v2 import answer_scores, squad_v2
 
 ROWS = [
     ("The Normans", ["Normans", "the normans of France"], 0.1),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ama.data.alpaca import KIND, read_outputs
+from ama.data.eval_sets.alpaca import KIND, read_outputs
 from ama.data.lmflow import Instance, parse_json, read_lmflow, read_utf8
 from ama.errors import UserError
 

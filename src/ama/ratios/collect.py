@@ -7,8 +7,7 @@ import shutil
 import sys
 
 from ama.console.command import Chosen
-from ama.data.samples import Sample
-from ama.data.writing import write_samples
+from ama.data.samples import Sample, write_samples
 from ama.errors import UserError
 from ama.models import quiet
 from ama.sampling.prompts import read_prompts

@@ -15,7 +15,7 @@ import torch
 
 from ama.checkpoint.staging import staged_folder, staging_of, writing
 from ama.checkpoint.whole_file import write_whole
-from ama.data.writing import write_samples
+from ama.data.samples import write_samples
 from ama.errors import UserError
 from ama.models import load_tokenizer, new_model, save_model
 from ama.processes import free_trainer

@@ -10,9 +10,9 @@ from typing import Any
 
 from ama.checkpoint.staging import staged_folder, staging_of
 from ama.checkpoint.whole_file import write_whole
-from ama.data.eval_folder import write_eval_folder
-from ama.data.eval_sets import EVAL_SETS
-from ama.data.eval_source import find_local
+from ama.data.eval_sets.folder import write_eval_folder
+from ama.data.eval_sets.sets import EVAL_SETS
+from ama.data.eval_sets.source import find_local
 from ama.data.lmflow import lmflow_text
 from ama.data.pairs import KIND as PAIRS
 from ama.data.pairs import Pair

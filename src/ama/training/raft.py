@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from ama.data.samples import Sample, read_samples
-from ama.data.writing import write_samples
+from ama.data.samples import Sample, read_samples, write_samples
 from ama.errors import UserError
 from ama.processes import free_trainer, is_first, wait
 from ama.sampling.rollout import rollout

@@ -8,8 +8,8 @@ from contextlib import chdir, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from ama.data.eval_folder import DROP_SIMPLE, SQUAD_METRIC
-from ama.data.eval_sets import EVAL_SETS, SQUAD, EvalSet
+from ama.data.eval_sets.folder import DROP_SIMPLE, SQUAD_METRIC
+from ama.data.eval_sets.sets import EVAL_SETS, SQUAD, EvalSet
 from ama.errors import UserError
 
 REMEDY = "build it with `bash data/download.sh eval` (EVAL_SOURCE=DIR takes a local copy)"

@@ -13,8 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ama.checkpoint.whole_file import write_whole
 from ama.data.replies import check_not_blank
-from ama.data.samples import Sample, read_samples
-from ama.data.writing import write_samples
+from ama.data.samples import Sample, read_samples, write_samples
 from ama.evaluation.measures.files import fingerprint_of, keyed_name
 from ama.evaluation.subject import Subject
 from ama.models import load_tokenizer

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ama.data.squad_v2 import answer_scores
+from ama.data.eval_sets.squad_v2 import answer_scores
 from ama.evaluation.items import Items, bleu_items, mean_items
 from ama.evaluation.measure import Number, standard_error
 

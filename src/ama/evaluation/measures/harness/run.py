@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 from unittest.mock import patch
 
-from ama.data.eval_sets import SQUAD
+from ama.data.eval_sets.sets import SQUAD
 from ama.evaluation.measure import Number
 from ama.evaluation.measures.eval_data import working_in
 from ama.evaluation.measures.harness.numbers import squad_numbers, task_numbers

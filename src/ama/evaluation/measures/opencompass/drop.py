@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ama.data.eval_folder import DROP_SIMPLE
+from ama.data.eval_sets.folder import DROP_SIMPLE
 from ama.evaluation.items import mean_items
 from ama.evaluation.measure import Number, standard_error
 from ama.evaluation.measures.eval_data import OPENCOMPASS_DROP

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ama.data.samples import Sample, read_samples
-from ama.data.writing import write_samples
+from ama.data.samples import Sample, read_samples, write_samples
 from ama.errors import UserError
 from ama.evaluation.items import mean_items
 from ama.evaluation.measure import Number

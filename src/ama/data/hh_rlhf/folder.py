@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ama.checkpoint.whole_file import write_whole
-from ama.data.hh_part import Row
-from ama.data.hh_split import SplitRows
+from ama.data.hh_rlhf.part import Row
+from ama.data.hh_rlhf.split import SplitRows
 from ama.data.lmflow import lmflow_text
 from ama.data.pairs import KIND
 from ama.errors import UserError

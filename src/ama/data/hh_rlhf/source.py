@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ama.data.anthropic import SPLITS
+from ama.data.hh_rlhf.anthropic import SPLITS
 from ama.data.hub_files import HubRepo
 from ama.errors import UserError
 from ama.settings.data import HELPFUL, HH_RLHF, HH_SUBSETS, HHSettings

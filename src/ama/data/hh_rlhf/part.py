@@ -13,7 +13,7 @@ import ama
 from ama.checkpoint.staging import real_path
 from ama.checkpoint.whole_file import write_whole
 from ama.console import track_bytes
-from ama.data.anthropic import Dropped, convert, read_comparisons
+from ama.data.hh_rlhf.anthropic import Dropped, convert, read_comparisons
 from ama.settings.data import CHARACTERS_PER_TOKEN
 
 CountTokens = Callable[[list[str]], list[int]]

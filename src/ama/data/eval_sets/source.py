@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ama.data.eval_sets import DEFAULT, EvalSet
+from ama.data.eval_sets.sets import DEFAULT, EvalSet
 from ama.data.hub_files import HubRepo
 from ama.data.lmflow import parse_json, read_utf8
 from ama.errors import UserError

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ama.data.eval_folder import DROP_SIMPLE
-from ama.data.eval_sets import EVAL_SETS, EvalSet, stock_row
-from ama.data.eval_source import Found, read_rows
+from ama.data.eval_sets.folder import DROP_SIMPLE
+from ama.data.eval_sets.sets import EVAL_SETS, EvalSet, stock_row
+from ama.data.eval_sets.source import Found, read_rows
 from ama.data.inspection import Form, Inspection, inspect
 from ama.errors import UserError
 

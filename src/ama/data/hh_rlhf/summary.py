@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ama.console.table import print_table
-from ama.data.hh_folder import Output
-from ama.data.hh_part import Part
-from ama.data.hh_split import SplitRows
+from ama.data.hh_rlhf.folder import Output
+from ama.data.hh_rlhf.part import Part
+from ama.data.hh_rlhf.split import SplitRows
 
 
 def counts(

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from ama.data.anthropic import SPLITS
 from ama.data.dialogue import ASSISTANT
-from ama.data.hh_part import Part, Row
+from ama.data.hh_rlhf.anthropic import SPLITS
+from ama.data.hh_rlhf.part import Part, Row
 from ama.settings.data import HHSplitSettings, Leak
 
 

@@ -3,11 +3,11 @@
 import sys
 from typing import Any
 
-from ama.data.hh_folder import outputs, write_outputs
-from ama.data.hh_part import CountTokens, drop_parts, estimate_tokens, make_part, work_of
-from ama.data.hh_source import find_files
-from ama.data.hh_split import split_rows
-from ama.data.hh_summary import counts, show
+from ama.data.hh_rlhf.folder import outputs, write_outputs
+from ama.data.hh_rlhf.part import CountTokens, drop_parts, estimate_tokens, make_part, work_of
+from ama.data.hh_rlhf.source import find_files
+from ama.data.hh_rlhf.split import split_rows
+from ama.data.hh_rlhf.summary import counts, show
 from ama.data.prepared import prepared_folder, sha256_of, stands
 from ama.errors import UserError
 from ama.settings.data import CHARACTERS_PER_TOKEN, HH_RLHF, HHSettings, HHSplitSettings

@@ -13,8 +13,8 @@ import yaml
 from ama.checkpoint.whole_file import write_whole
 from ama.console.progress import track_bytes
 from ama.console.table import print_table
-from ama.data.eval_sets import DROP, EVAL_SETS, SQUAD, EvalSet, drop_simple_row, stock_row
-from ama.data.eval_source import REMEDY, Found, Splits, find_local, find_on_hub, read_rows
+from ama.data.eval_sets.sets import DROP, EVAL_SETS, SQUAD, EvalSet, drop_simple_row, stock_row
+from ama.data.eval_sets.source import REMEDY, Found, Splits, find_local, find_on_hub, read_rows
 from ama.data.prepared import prepared_folder, sha256_of, stands
 from ama.errors import UserError
 from ama.settings.data import EvalFolderSettings
