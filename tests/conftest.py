@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from support import warm, weights
+from support import compiled, warm, weights
 from support.shared import share
 
 # Tiny matrices gain nothing from OpenMP's threads, which spin against each other where cores are busy.
@@ -21,14 +21,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give all processes of the run one folder; DeepSpeed compiles its operations in it once for all."""
+    """Give all processes of the run one folder, in which DeepSpeed compiles its operations once for all."""
     if _is_worker(config):
         return
     folder = Path(tempfile.mkdtemp(prefix="ama_tests_"))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     share(folder)
     warm.prepare()
-    os.environ.setdefault(_EXTENSIONS, str(folder / "extensions"))
+    if _EXTENSIONS not in os.environ:
+        extensions = folder / "extensions"
+        os.environ[_EXTENSIONS] = str(extensions)
+        if hasattr(config, "cache"):
+            kept = config.cache.mkdir("deepspeed")
+            compiled.take(kept, extensions)
+            config.add_cleanup(lambda: compiled.keep(extensions, kept))  # before the folder is removed
     # pytest-xdist would start the files of most tests first.
     config.option.loadscopereorder = False
     if config.getoption("--weigh"):

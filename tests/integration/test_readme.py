@@ -89,6 +89,7 @@ def test_the_readme_names_every_command() -> None:
     assert [name for name in names() if f"ama.{name}" in README] == names()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_command_runs(command: str, home: Path) -> None:
     # In the order of the README: later commands read what earlier ones wrote.
