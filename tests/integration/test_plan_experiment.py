@@ -55,10 +55,10 @@ def test_right_settings_without_stages_say_nothing(capsys: pytest.CaptureFixture
     ("arguments", "message"),
     [
         (("--ratios", "0.1", "2"), "--ratios: ratio 2 lies outside [0, 1]"),
-        (("--part_wise", "split|10|0|0"), "part-wise schedule 'split|10|0|0' lacks @ALPHA"),
-        (("--part_wise", "split|10|0|0@x"), "part-wise schedule 'split|10|0|0@x': ratio 'x' is no number"),
+        (("--part_wise", "split|10|0|0"), "--part_wise 'split|10|0|0': no ratio given: say --ratio 0.3, the weight of"),
+        (("--part_wise", "split|10|0|0@x"), "--part_wise 'split|10|0|0@x': split|10|0|0@x: ratio 'x' is no number"),
         (("--part_wise", "split|10|0@0"), "in split tag 'split|10|0': "),
-        (("--part_wise", "split|31|0|0@0"), "in split tag 'split|31|0|0': pivot 31 leaves no layer"),
+        (("--part_wise", "split|31|0|0@0"), "--part_wise 'split|31|0|0@0': pivot 31 leaves no layer"),
         (("--stage", "sft"), "stage 'sft' is not NAME=COMMAND"),
         (("--stages", "gone"), "gone"),
         (("--params", "0"), "--params 0.0: give a number above 0"),

@@ -5,8 +5,8 @@ import pytest
 from ama.console.commands import names
 from ama.errors import UserError
 from ama.planning.launched import read_line
-from ama.planning.needs import OVERHEAD, Training, activations, checkpoint, sampling, scoring, trained_model
-from ama.planning.stage_needs import ESTIMATES, Needs, needs_of
+from ama.planning.needs import OVERHEAD, Estimate, Training, activations, checkpoint, sampling, scoring, trained_model
+from ama.planning.stage_needs import ESTIMATES, needs_of
 from ama.settings.measures import PairrmSettings, RewardSettings
 from ama.settings.planning import ModelSize
 from ama.settings.sampling import SamplingSettings
@@ -33,9 +33,9 @@ NEEDED = {
 }
 
 
-def needs(command: str, *options: str, launcher: str = "python -m") -> Needs:
+def needs(command: str, *options: str, launcher: str = "python -m") -> Estimate:
     """Return the needs of a command with what it can't do without and further options."""
-    return needs_of(" ".join([f"{launcher} ama.{command}", NEEDED[command], *options]), MODEL)
+    return needs_of(" ".join([f"{launcher} ama.{command}", NEEDED[command], *options]), MODEL)[1]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,8 @@ def test_a_training_under_zero3() -> None:
     )
     how = Training(8, 3, half=True, sequences=1, tokens=2048)
     assert found.memory == pytest.approx(7e9 * 16 / 8 + activations(MODEL, how) + OVERHEAD)
-    assert (found.processes, found.kept, found.during) == (8, 14e9, 2 * 7e9 * 14)
+    assert (found.kept, found.during) == (14e9, 2 * 7e9 * 14)
+    assert needs_of(f"{DEEPSPEED} ama.train_sft {ZERO3} {NEEDED['train_sft']} --batch 8", MODEL)[0] == 8
 
 
 def test_more_processes_and_stages_need_less() -> None:
@@ -132,8 +133,8 @@ def test_a_front_holds_three_models_and_the_largest_of_its_measures() -> None:
 
 def test_merges_and_unknown_commands_need_no_gpu() -> None:
     assert needs("interpolate", "--out 'a|b'").memory == 0
-    assert needs_of("hf download org/model", MODEL).kept == 14e9
-    assert needs_of("true", MODEL).kept == 0
+    assert needs_of("hf download org/model", MODEL)[1].kept == 14e9
+    assert needs_of("true", MODEL) == (1, (0, 0, 0))
 
 
 @pytest.mark.parametrize(

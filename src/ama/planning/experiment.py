@@ -4,9 +4,11 @@ import sys
 from pathlib import Path
 
 from ama.averaging.schedules.grammar import read_schedule
+from ama.averaging.schedules.split_tag import parse_ratio
 from ama.console.table import print_table
 from ama.errors import UserError
-from ama.planning.stage_needs import Needs, needs_of
+from ama.planning.needs import Estimate
+from ama.planning.stage_needs import needs_of
 from ama.settings.planning import ModelSize, PlanSettings
 
 
@@ -17,22 +19,24 @@ def plan(model: ModelSize, settings: PlanSettings) -> None:
         UserError: a schedule that is malformed or does not fit the model, or a stage whose command would
             refuse its line; names it.
     """
-    for word in settings.ratios + settings.part_wise:
-        read_schedule(word).check_depth(model.layers)
+    for ratio in settings.ratios:
+        parse_ratio(ratio, "--ratios")
+    for word in settings.part_wise:
+        try:
+            read_schedule(word).check_depth(model.layers)
+        except UserError as error:
+            raise UserError(f"--part_wise '{word}': {error}") from error
     stages = [_stage(text) for text in [*settings.stage, *_lines(settings.stages)]]
     if not stages:
         return
     found = [(name, _needs(name, line, model)) for name, line in stages]
-    rows = [
-        (name, str(needs.processes), _gb(needs.memory), _gb(needs.during), _gb(needs.kept))
-        for name, needs in found
-    ]
+    rows = [(name, str(processes), *map(_gb, needs)) for name, (processes, needs) in found]
     # A stage comes on top of what all before it have left.
     kept, peak = 0.0, 0.0
-    for _, needs in found:
+    for _, (_, needs) in found:
         kept += needs.kept
         peak = max(peak, kept + needs.during)
-    memory = max(needs.memory for _, needs in found)
+    memory = max(needs.memory for _, (_, needs) in found)
     rows.append(("largest, and all", "", _gb(memory), _gb(peak), _gb(kept)))
     columns = ("stage", "processes", "memory of each, GB", "disk while it runs, GB", "disk kept, GB")
     print_table("Estimated needs", columns, rows)
@@ -52,7 +56,7 @@ def _stage(text: str) -> tuple[str, str]:
     return name.strip(), line.strip()
 
 
-def _needs(name: str, line: str, model: ModelSize) -> Needs:
+def _needs(name: str, line: str, model: ModelSize) -> tuple[int, Estimate]:
     try:
         return needs_of(line, model)
     except UserError as error:

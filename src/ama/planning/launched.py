@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from ama.console.command import Chosen, Command
 from ama.console.commands import names
 from ama.errors import UserError
+from ama.settings.planning import ModelSize
 
 # What launchers call their number of processes: deepspeed, torchrun, accelerate, mpirun.
 _PROCESSES = ("num_gpus", "num_accelerators", "nproc_per_node", "num_processes", "np", "n")
@@ -37,6 +39,14 @@ class Launched:
         """
         command: Command = import_module(f"ama.{self.command}").COMMAND
         return command.parse(self.words)
+
+
+class Run(NamedTuple):
+    """A command with its settings, in a number of processes, for a model of some size."""
+
+    chosen: Chosen
+    processes: int
+    model: ModelSize
 
 
 def read_line(line: str) -> Launched:

@@ -15,12 +15,32 @@ vocabulary, L layers, w bytes of a number.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ama.settings.planning import ModelSize
+from ama.settings.sampling import SeedlessSampling
 
 # The CUDA context, the libraries' workspaces and DeepSpeed's buckets.
 OVERHEAD = 2e9
 _FULL, _HALF = 4, 2
+
+
+# Tokens of a prompt where the settings have no limit.
+_PROMPT = 256
+
+
+class Estimate(NamedTuple):
+    """The needs of a stage, in bytes.
+
+    Attributes:
+        memory: on each GPU, or of each process on a CPU.
+        during: on disk while it runs, beside what stays.
+        kept: on disk when it has ended.
+    """
+
+    memory: float
+    during: float
+    kept: float
 
 
 @dataclass(frozen=True)
@@ -84,6 +104,16 @@ def sampling(model: ModelSize, sequences: int, tokens: int) -> float:
     """Bytes on each process of a model that replies to prompts, `tokens` long with the reply."""
     cache = sequences * tokens * 2 * model.layers * model.keys * model.width
     return model.weights + cache + sequences * model.vocab * 8
+
+
+def replies(model: ModelSize, settings: SeedlessSampling, longest_prompt: int | None) -> float:
+    """Bytes on each process of a model that replies as its settings say."""
+    return sampling(model, settings.sample_batch, prompt_tokens(longest_prompt) + settings.max_new_tokens)
+
+
+def prompt_tokens(longest: int | None) -> int:
+    """Return how many tokens of a prompt to reckon with."""
+    return longest or _PROMPT
 
 
 def scoring(model: ModelSize, sequences: int, tokens: int) -> float:

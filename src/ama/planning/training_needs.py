@@ -1,106 +1,107 @@
-"""What trainings need, read off their command lines until their commands have settings groups."""
+"""What trainings need: the models that they train, read and sample from, and their checkpoints."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-
 from ama.errors import UserError
 from ama.planning import needs
-from ama.planning.launched import Launched, zero_stage
-from ama.planning.needs import Training
-from ama.settings.planning import ModelSize
+from ama.planning.launched import Run, zero_stage
+from ama.planning.needs import Estimate, Training
+from ama.settings.ratios import ObjectiveSettings, RatioTrainingSettings
+from ama.settings.sampling import PromptSettings, SeedlessSampling
+from ama.settings.training import (
+    DpoSettings,
+    LoraSettings,
+    PpoSettings,
+    RaftSettings,
+    RewardModelSettings,
+    SftSettings,
+    TrainingSettings,
+)
 
-_MICRO_BATCH, _SAMPLE_BATCH, _PROMPT, _NEW_TOKENS = 4, 64, 256, 128
+
+def train_sft(run: Run) -> Estimate:
+    """Fine-tune on rows of text."""
+    return _language_model(run, run.chosen[SftSettings].block_size)
 
 
-@dataclass(frozen=True)
-class Line:
-    """A command line: its options by name without dashes, the last of two; a flag has the value ''."""
+def train_reward(run: Run) -> Estimate:
+    """Train on pairs, by one number of each text."""
+    how = _training(run, run.chosen[RewardModelSettings].max_length, texts=2)
+    return _trained(run, how, needs.activations(run.model, how, language=False))
 
-    module: str
-    processes: int
-    options: dict[str, str]
 
-    def number(self, name: str, default: int) -> int:
-        text = self.options.get(name) or str(default)
-        if not re.fullmatch("[1-9][0-9]{0,8}", text):
-            raise UserError(f"--{name} '{text}' of {self.module} is no whole number above 0")
-        return int(text)
+def train_dpo(run: Run) -> Estimate:
+    """Train on pairs, beside the reference that they are compared by; adapters are their own reference."""
+    how = _training(run, run.chosen[DpoSettings].max_length, texts=2)
+    reference = 0.0 if how.lora_rank is not None else needs.frozen_model(run.model, how)
+    return _trained(run, how, reference + needs.activations(run.model, how))
 
-    def training(self, sequences: int, tokens: int) -> Training:
-        batch = self.number("batch", sequences * self.processes)
-        if batch % self.processes:
-            raise UserError(
-                f"--batch {batch} can't be shared by {self.processes} processes: "
-                "set num_gpus to a number that divides it"
-            )
-        return Training(
-            processes=self.processes,
-            zero_stage=zero_stage(Path(self.options.get("deepspeed", ""))),
-            half="bf16" in self.options,
-            sequences=min(sequences, batch // self.processes),
-            tokens=tokens,
-            recompute="gradient_checkpointing" in self.options,
-            lora_rank=self.number("lora_r", 1) if "lora_r" in self.options else None,
+
+def train_ppo(run: Run) -> Estimate:
+    """Train policy and value, and read reference and reward model."""
+    limit = run.chosen[PromptSettings].max_prompt_tokens
+    how = _training(run, needs.prompt_tokens(limit) + run.chosen[PpoSettings].max_new_tokens)
+    states = 2 * needs.trained_model(run.model, how) + 2 * needs.frozen_model(run.model, how)
+    memory = states + 2 * needs.activations(run.model, how)
+    return Estimate(memory, 4 * needs.checkpoint(run.model, how), run.model.weights)
+
+
+def train_raft(run: Run) -> Estimate:
+    """Sample, judge, and fine-tune, one after the other; each iteration's model stays."""
+    settings = run.chosen[RaftSettings]
+    trained = _language_model(run, settings.block_size)
+    limit = run.chosen[PromptSettings].max_prompt_tokens
+    judged = needs.replies(run.model, run.chosen[SeedlessSampling], limit) + run.model.weights
+    kept = trained.kept * settings.iterations
+    return Estimate(max(trained.memory, judged), trained.during, kept)
+
+
+def optimize_masks(run: Run) -> Estimate:
+    """Learn ratios: both models are read only."""
+    settings = run.chosen[RatioTrainingSettings]
+    how = Training(
+        processes=run.processes,
+        zero_stage=zero_stage(settings.deepspeed),
+        half=settings.bf16,
+        sequences=settings.micro_batch,
+        tokens=run.chosen[ObjectiveSettings].block_size,
+        recompute=settings.gradient_checkpointing,
+    )
+    width = 2 if settings.bf16 else run.model.width
+    memory = 2 * needs.frozen_model(run.model, how, width) + needs.activations(run.model, how)
+    return Estimate(memory, 0.0, 1e6)
+
+
+def _training(run: Run, tokens: int, texts: int = 1) -> Training:
+    """Return the sizes of a training on examples of so many texts, of so many tokens each.
+
+    Raises:
+        UserError: a batch that the processes can't share.
+    """
+    settings = run.chosen[TrainingSettings]
+    if settings.batch % run.processes:
+        raise UserError(
+            f"--batch {settings.batch} can't be shared by {run.processes} processes: "
+            "set num_gpus to a number that divides it"
         )
+    share = settings.batch // run.processes
+    return Training(
+        processes=run.processes,
+        zero_stage=zero_stage(settings.deepspeed),
+        half=settings.bf16,
+        sequences=texts * min(settings.micro_batch or share, share),
+        tokens=tokens,
+        recompute=settings.gradient_checkpointing,
+        lora_rank=run.chosen[LoraSettings].lora_r,
+    )
 
 
-def old_line(launched: Launched) -> Line:
-    options: dict[str, str] = {}
-    name = ""
-    for word in launched.words:
-        if word.startswith("--"):
-            name, _, value = word[2:].partition("=")
-            options[name] = value
-        elif name and not options[name]:
-            options[name] = word
-    return Line(f"ama.{launched.command}", launched.processes, options)
+def _language_model(run: Run, tokens: int) -> Estimate:
+    how = _training(run, tokens)
+    return _trained(run, how, needs.activations(run.model, how))
 
 
-_Estimate = tuple[float, float, float]
-
-
-def _train_sft(line: Line, model: ModelSize, block: int = 2048) -> _Estimate:
-    how = line.training(line.number("micro_batch", _MICRO_BATCH), line.number("block_size", block))
-    memory = needs.trained_model(model, how) + needs.activations(model, how)
-    return memory, 2 * needs.checkpoint(model, how), model.weights
-
-
-def _train_reward(line: Line, model: ModelSize) -> _Estimate:
-    how = line.training(2 * line.number("micro_batch", _MICRO_BATCH), line.number("max_length", 512))
-    memory = needs.trained_model(model, how) + needs.activations(model, how, language=False)
-    return memory, 2 * needs.checkpoint(model, how), model.weights
-
-
-def _train_dpo(line: Line, model: ModelSize) -> _Estimate:
-    how = line.training(2 * line.number("micro_batch", _MICRO_BATCH), line.number("max_length", 512))
-    reference = 0.0 if how.lora_rank is not None else needs.frozen_model(model, how)
-    memory = needs.trained_model(model, how) + reference + needs.activations(model, how)
-    return memory, 2 * needs.checkpoint(model, how), model.weights
-
-
-def _train_ppo(line: Line, model: ModelSize) -> _Estimate:
-    tokens = line.number("max_prompt_tokens", _PROMPT) + line.number("max_new_tokens", _NEW_TOKENS)
-    how = line.training(line.number("batch", 32), tokens)
-    states = 2 * needs.trained_model(model, how) + 2 * needs.frozen_model(model, how)
-    memory = states + 2 * needs.activations(model, how)
-    return memory, 4 * needs.checkpoint(model, how), model.weights
-
-
-def _train_raft(line: Line, model: ModelSize) -> _Estimate:
-    trained, during, kept = _train_sft(line, model, 512)
-    tokens = line.number("max_prompt_tokens", _PROMPT) + line.number("max_new_tokens", _NEW_TOKENS)
-    judged = needs.sampling(model, line.number("sample_batch", _SAMPLE_BATCH), tokens) + model.weights
-    return max(trained, judged), during, kept * line.number("iterations", 10)
-
-
-TRAININGS: dict[str, Callable[[Line, ModelSize], _Estimate]] = {
-    "train_sft": _train_sft,
-    "train_reward": _train_reward,
-    "train_raft": _train_raft,
-    "train_dpo": _train_dpo,
-    "train_ppo": _train_ppo,
-}
+def _trained(run: Run, how: Training, further: float) -> Estimate:
+    """Return the needs of one trained model with what else is in memory; two of its checkpoints are kept."""
+    memory = needs.trained_model(run.model, how) + further
+    return Estimate(memory, 2 * needs.checkpoint(run.model, how), run.model.weights)
