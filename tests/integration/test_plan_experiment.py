@@ -28,7 +28,8 @@ def test_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call(main, *SIZE, "--stage", SFT, "--stages", tmp_path / "stages")
     rows = _rows(capsys.readouterr().out)
     assert rows["sft"][0] == "8"
-    assert 14 < float(rows["sft"][1]) < 24
+    # States 14.5, activations of 2 x 2048 tokens 18.3, their logits 1.3, overhead 2.
+    assert float(rows["sft"][1]) == 36
     assert rows["sft"][2:] == ["203", "14"]
     assert rows["merge"] == ["1", "-", "-", "14"]
     # While SFT runs, its checkpoints and its result; at the end two models.
@@ -55,8 +56,14 @@ def test_right_settings_without_stages_say_nothing(capsys: pytest.CaptureFixture
     ("arguments", "message"),
     [
         (("--ratios", "0.1", "2"), "--ratios: ratio 2 lies outside [0, 1]"),
-        (("--part_wise", "split|10|0|0"), "--part_wise 'split|10|0|0': no ratio given: say --ratio 0.3, the weight of"),
-        (("--part_wise", "split|10|0|0@x"), "--part_wise 'split|10|0|0@x': split|10|0|0@x: ratio 'x' is no number"),
+        (
+            ("--part_wise", "split|10|0|0"),
+            "--part_wise 'split|10|0|0': no ratio given",
+        ),
+        (
+            ("--part_wise", "split|10|0|0@x"),
+            "split|10|0|0@x: ratio 'x' is no number",
+        ),
         (("--part_wise", "split|10|0@0"), "in split tag 'split|10|0': "),
         (("--part_wise", "split|31|0|0@0"), "--part_wise 'split|31|0|0@0': pivot 31 leaves no layer"),
         (("--stage", "sft"), "stage 'sft' is not NAME=COMMAND"),

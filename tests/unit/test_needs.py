@@ -5,7 +5,16 @@ import pytest
 from ama.console.commands import names
 from ama.errors import UserError
 from ama.planning.launched import read_line
-from ama.planning.needs import OVERHEAD, Estimate, Training, activations, checkpoint, sampling, scoring, trained_model
+from ama.planning.needs import (
+    OVERHEAD,
+    Estimate,
+    Training,
+    activations,
+    checkpoint,
+    sampling,
+    scoring,
+    trained_model,
+)
 from ama.planning.stage_needs import ESTIMATES, needs_of
 from ama.settings.measures import PairrmSettings, RewardSettings
 from ama.settings.planning import ModelSize
