@@ -67,7 +67,7 @@ learn() {
   shift
   [[ -e "${masks}/mask_alphas.bin" ]] ||
     python -m ama.optimize_masks --before "${world}/before" --after "${world}/after${kind}" \
-      --dataset_path "${world}/collected${kind}" --output_dir "$masks" --init_val 0.3 --block_size 128 \
+      --data "${world}/collected${kind}" --out "$masks" --mean_ratio 0.3 --block_size 128 \
       "@${repo_root}/configs/masks/small_model.args" --max_steps "$mask_steps" "$@"
 }
 

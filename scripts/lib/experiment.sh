@@ -74,7 +74,7 @@ collect_samples() {
 # average NAME BEFORE AFTER COLLECTED LR: learned ratios at every mean, and the checkpoints of alpha: plain, by the first
 # part-wise schedule, and by the ratios learned at alpha. Set masks to FOLDER@MEAN words.
 average() {
-  local name="$1" before="$2" after="$3" dataset="$4" lr="$5" mean folder word merged pair mask_words
+  local name="$1" before="$2" after="$3" dataset="$4" lr="$5" mean folder merged pair mask_words
   masks=""
   pair=(model_path0="$before" model_path1="$after")
   read -ra mask_words <<<"${mask_arguments?}"
@@ -89,17 +89,16 @@ average() {
   stage "ma_${name}" "$merged" "${pair[@]}" alpha="$alpha" weight_ensamble_save_path="$merged" \
     scripts/postprocess/weight_interpolation.sh
   averaged+=("$merged")
-  word="${part_wise?}"
-  word="${word%% *}"
-  if [[ -n "$word" ]]; then
-    merged="${output}/averages/pma_${word##*@}_before_${word%@*}_${name}"
-    stage "part_wise_${name}" "$merged" "${pair[@]}" alpha="${word##*@}" weight_ensamble_save_path="$merged" \
+  if [[ -n "${part_wise?}" ]]; then
+    # The save name says it all, the ratio behind the @ too.
+    merged="${output}/averages/pma_before_${part_wise%% *}_${name}"
+    stage "part_wise_${name}" "$merged" "${pair[@]}" alpha="" weight_ensamble_save_path="$merged" \
       scripts/postprocess/weight_interpolation.sh
     averaged+=("$merged")
   fi
   merged="${output}/averages/ama_${alpha}_before_${name}"
   stage "ama_${name}" "$merged" "${pair[@]}" alphas_path="${output}/masks_${name}_${mask_means%% *}" \
-    weight_ensamble_save_path="$merged" scripts/postprocess/weight_mask_merge.sh --alpha "$alpha"
+    weight_ensamble_save_path="$merged" scripts/postprocess/weight_mask_merge.sh --mean_ratio "$alpha"
   averaged+=("$merged")
 }
 

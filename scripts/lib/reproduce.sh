@@ -23,10 +23,12 @@ begin() {
     [[ -z "${!source:-}" ]] || need_path "$source" "${!source}" "unset it to download"
   done
   activate_environment
-  local ratio_words schedules
-  read -ra ratio_words <<<"${alpha?} ${ratios?} ${mask_means?}"
-  read -ra schedules <<<"${part_wise?}"
-  plan_experiment --ratios "${ratio_words[@]}" --part_wise "${schedules[@]}"
+  local words checked
+  read -ra words <<<"${alpha?} ${ratios?} ${mask_means?}"
+  checked=(--ratios "${words[@]}")
+  read -ra words <<<"${part_wise?}"
+  ((${#words[@]} == 0)) || checked+=(--part_wise "${words[@]}")
+  plan_experiment "${checked[@]}"
 }
 
 # plan_experiment ARGUMENTS...: ama's command for the recipe's model.

@@ -27,5 +27,5 @@ accept_spelling weight_ensamble_save_path weight_ensemble_save_path
 
 activate_environment
 run_logged "$log_path" python_on_ranks "$num_ranks" -m ama.interpolate \
-  --before "$model_path0" --after "$model_path1" ${alpha:+--alpha "$alpha"} --tag0 "$tag0" --tag1 "$tag1" \
+  --before "$model_path0" --after "$model_path1" ${alpha:+--ratio "$alpha"} --tag0 "$tag0" --tag1 "$tag1" \
   --out "$weight_ensamble_save_path" "$@"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Average two checkpoints by learned ratios. Edit the variables, or set them in the environment; further arguments go to
-# `python -m ama.merge_masks` (see its --help), such as --alpha 0.3 for the same pattern at another mean:
+# `python -m ama.merge_masks` (see its --help), such as --mean_ratio 0.3 for the same pattern at another mean:
 #
-#   alphas_path=output/masks bash scripts/postprocess/weight_mask_merge.sh --alpha 0.3
+#   alphas_path=output/masks bash scripts/postprocess/weight_mask_merge.sh --mean_ratio 0.3
 source "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 accept_spelling weight_ensamble_save_path weight_ensemble_save_path
 

@@ -57,7 +57,7 @@ source "${repo_root}/scripts/lib/reproduce.sh"
 # merged = ratio * before + (1 - ratio) * after. The mean at which averages are written as checkpoints.
 : "${alpha:=0.2}"
 : "${ratios:=0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9}"
-# TAG@ALPHA, the head and the final norm take ALPHA: the input, middle or output third alone, and the paper's patterns.
+# TAG@RATIO, the head and the final norm take RATIO: the input, middle or output third alone, and the paper's patterns.
 : "${part_wise=split|7#15|0.4|0|0@0 split|7#15|0|0.4|0@0 split|7#15|0|0|0.4@0.4 split|7#15|0.3|0.3|0.2@0.3 split|7#15|0.3|0.2|0.2@0.3}"
 # Means of learned ratios, the first of which is alpha's; and the learning rates of the ratios.
 : "${mask_means:=0.2 0.1 0.3 0.4 0.5 0.6}"

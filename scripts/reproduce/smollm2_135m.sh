@@ -70,7 +70,7 @@ source "${repo_root}/scripts/lib/reproduce.sh"
 : "${train_arguments:=--micro_batch 4 --max_steps 200}"
 : "${raft_arguments:=--micro_batch 4}"
 : "${ppo_arguments:=--sample_batch 16}"
-: "${mask_arguments:=--per_device_train_batch_size 4}"
+: "${mask_arguments:=--micro_batch 4}"
 
 reward_path="${output}/reward_model" pairrm_path="" pairrm_new_tokens="" reference_name=""
 begin "$@"

@@ -9,7 +9,7 @@ from support.pairrm import save_pairrms
 
 from ama.evaluation.scores import read_scores
 
-PART_WISE = "pma_0_before_split|1#2|0.4|0|0"
+PART_WISE = "pma_before_split|1#2|0.4|0|0@0"
 
 
 def _scores(path: Path) -> set[tuple[str, str]]:

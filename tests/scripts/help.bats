@@ -52,7 +52,7 @@ recipes() {
   weight_ensamble_save_path="out/a b_split|1#3|0.4|0.3|0.2_after" run bash \
     "${repository}/scripts/postprocess/weight_interpolation.sh" --note "it's" --empty ''
   [ "$output" = "python -m ama.interpolate --before path/to/model_before_rlhf --after path/to/model_after_rlhf \
---alpha 0.3 --tag0 before --tag1 after --out 'out/a b_split|1#3|0.4|0.3|0.2_after' --note 'it'\\''s' --empty ''" ]
+--ratio 0.3 --tag0 before --tag1 after --out 'out/a b_split|1#3|0.4|0.3|0.2_after' --note 'it'\\''s' --empty ''" ]
   num_gpus=4 zero_stage=3 run bash "${repository}/scripts/rlhf/run_sft.sh"
   [[ "$output" == "deepspeed --num_gpus 4 --no_local_rank --module ama.train_sft --model path/to/base_model "* ]]
   [[ "$output" == *"/ds_config_zero3.json'" ]]

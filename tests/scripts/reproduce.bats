@@ -75,11 +75,11 @@ eval_common_sense eval_squad eval_drop eval_wmt eval_reward front_raft front_dpo
 --epochs 2 --batch 32" <<<"$output"
   grep -F -- "--out ${o}/dpo --beta 0.1 --lr 1e-6 --epochs 1 --batch 32" <<<"$output"
   grep -F -- "--rollouts 512 --rounds 100 --kl_coef 0.05 --temperature 1.0 --max_new_tokens 128 --lr 1e-6" <<<"$output"
-  grep -F -- "--dataset_path ${o}/raft/iteration_10/collected.json --output_dir ${o}/masks_raft_0.2 \
---approach mask_norm_sigmoid_linear --mask_level block3 --init_val 0.2 --epsilon 0.2 --lr 2e-5" <<<"$output"
-  grep -F -- "--output_dir ${o}/masks_dpo_0.6 --approach mask_norm_sigmoid_linear --mask_level block3 --init_val 0.6 \
+  grep -F -- "--data ${o}/raft/iteration_10/collected.json --out ${o}/masks_raft_0.2 \
+--approach mask_norm_sigmoid_linear --mask_level block3 --mean_ratio 0.2 --epsilon 0.2 --lr 2e-5" <<<"$output"
+  grep -F -- "--out ${o}/masks_dpo_0.6 --approach mask_norm_sigmoid_linear --mask_level block3 --mean_ratio 0.6 \
 --epsilon 0.2 --lr 4e-5" <<<"$output"
-  grep -F -- "--out '${o}/averages/pma_0_before_split|7#15|0.4|0|0_ppo'" <<<"$output"
+  grep -F -- "--out '${o}/averages/pma_before_split|7#15|0.4|0|0@0_ppo'" <<<"$output"
   grep -F "part_wise='split|7#15|0.4|0|0@0 split|7#15|0|0.4|0@0 " <<<"$output"
   grep -F "masks='${o}/masks_raft_0.2@0.2 ${o}/masks_raft_0.1@0.1 " <<<"$output"
   grep -F "tasks='arc_easy arc_challenge race piqa boolq squadv2 wmt14-fr-en' drop=true" <<<"$output"
@@ -87,9 +87,9 @@ eval_common_sense eval_squad eval_drop eval_wmt eval_reward front_raft front_dpo
 
 @test "a line that a dry run prints runs as it stands" {
   num_gpus=1 zero_stage='' run bash "${recipes}/openllama_3b.sh" --dry_run
-  line="$(grep -F 'split|7#15|0.4|0|0_raft' <<<"$output" | grep -F 'bash scripts/postprocess' | head -n 1)"
+  line="$(grep -F 'split|7#15|0.4|0|0@0_raft' <<<"$output" | grep -F 'bash scripts/postprocess' | head -n 1)"
   (cd "$repository" && eval "$line")
-  grep -F -- '--out output/openllama_3b/averages/pma_0_before_split|7#15|0.4|0|0_raft' "$calls"
+  grep -F -- '--out output/openllama_3b/averages/pma_before_split|7#15|0.4|0|0@0_raft' "$calls"
 }
 
 @test "--dry_run: needs of every stage, and of all" {
@@ -146,10 +146,10 @@ eval_common_sense eval_reward front_raft" ]
   HH_RLHF_SOURCE=gone refused "HH_RLHF_SOURCE 'gone' is missing: unset it to download" mistral_7b
   ratios='0.1 1.5' refused "--ratios: ratio 1.5 lies outside [0, 1]: it is the weight of the model before RLHF"
   mask_means=x refused "--ratios: ratio 'x' is no number; give one in [0, 1], such as 0.3"
-  part_wise='split|7#25|0|0|0@0' refused "in split tag 'split|7#25|0|0|0': pivot 25 leaves no layer for the last block: the \
+  part_wise='split|7#25|0|0|0@0' refused "--part_wise 'split|7#25|0|0|0@0': pivot 25 leaves no layer for the last block: the \
 model's layers are 0 to 25, so the last pivot may be 24 at most"
-  part_wise='split|7|0|0' refused "part-wise schedule 'split|7|0|0' lacks @ALPHA, the ratio of the final norm and the head"
-  num_gpus=8 refused "--batch 12 of ama.train_sft can't be shared by 8 processes: set num_gpus to a number that divides it"
+  part_wise='split|7|0|0' refused "--part_wise 'split|7|0|0': no ratio given: say --ratio 0.3, the weight of the model before RLHF, or @0.3"
+  num_gpus=8 refused "stage before: --batch 12 can't be shared by 8 processes: set num_gpus to a number that divides it"
   num_gpus=none refused "num_gpus is 'none': give the number of processes on a machine"
   zero_stage=1 refused "zero_stage is '1': give 0, 2 or 3, or leave it empty"
   methods=grpo refused "methods: 'grpo' is unknown: give raft, dpo, ppo"
@@ -180,7 +180,7 @@ ama.evaluate_reward ama.pareto ama.show_scores"
   num_gpus=1 mask_means=0.2 before=models/sft bash "${recipes}/mistral_7b.sh"
   [ "$(grep -c '^hf$' "$calls")" -eq 1 ]
   grep -F "download HuggingFaceH4/zephyr-7b-beta --local-dir output/mistral_7b/models/zephyr-7b-beta" "$calls"
-  grep -F -- "--before models/sft --after output/mistral_7b/models/zephyr-7b-beta --alpha 0.2" "$calls"
+  grep -F -- "--before models/sft --after output/mistral_7b/models/zephyr-7b-beta --ratio 0.2" "$calls"
   : >"$calls"
   num_gpus=1 mask_means=0.2 before=models/sft bash "${recipes}/mistral_7b.sh"
   [ "$(cat "$calls")" = "-m ama.show_scores output/mistral_7b/scores/scores.jsonl" ]

@@ -30,8 +30,8 @@ ama.interpolate
 ama.evaluate_loss
 ama.show_losses
 EOF
-  grep -F -- '--alpha 0.25' "$calls" | grep -F -- '--out out/pma_0.25_before_split|9#19|0.4|0.25|0.1_after --overwrite'
-  grep -F -- '--alpha 0.5' "$calls" | grep -F -- '--out out/pma_0.5_before_after --overwrite'
+  grep -F -- '--ratio 0.25' "$calls" | grep -F -- '--out out/pma_0.25_before_split|9#19|0.4|0.25|0.1_after --overwrite'
+  grep -F -- '--ratio 0.5' "$calls" | grep -F -- '--out out/pma_0.5_before_after --overwrite'
   grep -F -- '--data instructions=out/held_out.jsonl wikitext=wiki.txt' "$calls"
 }
 

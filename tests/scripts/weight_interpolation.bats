@@ -17,14 +17,14 @@ expect_python() {
 
 @test "defaults: plain averaging with alpha 0.3" {
   bash "$recipe"
-  expect_python --before path/to/model_before_rlhf --after path/to/model_after_rlhf --alpha 0.3 --tag0 before \
+  expect_python --before path/to/model_before_rlhf --after path/to/model_after_rlhf --ratio 0.3 --tag0 before \
     --tag1 after --out output/pma_0.3_before_after
 }
 
 @test "variables come from the environment, with spaces and a schedule's | and # intact" {
   alpha=0.25 model_path0="my models/sft" model_path1='models/*' tag0=sft tag1=raft \
     weight_ensamble_save_path='out dir/pma_0.25_sft_split|10#20|0.4|0.3|0.2_raft' bash "$recipe"
-  expect_python --before "my models/sft" --after 'models/*' --alpha 0.25 --tag0 sft --tag1 raft \
+  expect_python --before "my models/sft" --after 'models/*' --ratio 0.25 --tag0 sft --tag1 raft \
     --out 'out dir/pma_0.25_sft_split|10#20|0.4|0.3|0.2_raft'
 }
 
@@ -35,7 +35,7 @@ expect_python() {
 
 @test "further arguments pass through" {
   weight_ensamble_save_path=out bash "$recipe" --overwrite --schedule 'split|10#20|0.4|0.3|0.2' --note "two words"
-  expect_python --before path/to/model_before_rlhf --after path/to/model_after_rlhf --alpha 0.3 --tag0 before \
+  expect_python --before path/to/model_before_rlhf --after path/to/model_after_rlhf --ratio 0.3 --tag0 before \
     --tag1 after --out out --overwrite --schedule 'split|10#20|0.4|0.3|0.2' --note "two words"
 }
 
@@ -71,5 +71,5 @@ EOF
   [ "$status" -eq 3 ]
   [ "$output" = "root: 1 1" ]
   expect_lines "$calls" mpirun -np 2 python -m ama.interpolate --before path/to/model_before_rlhf \
-    --after path/to/model_after_rlhf --alpha 0.3 --tag0 before --tag1 after --out out
+    --after path/to/model_after_rlhf --ratio 0.3 --tag0 before --tag1 after --out out
 }

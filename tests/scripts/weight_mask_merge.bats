@@ -18,9 +18,9 @@ setup() {
 
 @test "variables come from the environment, further arguments pass through" {
   model_path0="my models/sft" model_path1='models/*' alphas_path="a b/mask_alphas.bin" \
-    weight_ensemble_save_path="an out" bash "$recipe" --alpha 0.3 --note "two words"
+    weight_ensemble_save_path="an out" bash "$recipe" --mean_ratio 0.3 --note "two words"
   expect_lines "$calls" python -m ama.merge_masks --before "my models/sft" --after 'models/*' \
-    --masks "a b/mask_alphas.bin" --out "an out" --alpha 0.3 --note "two words"
+    --masks "a b/mask_alphas.bin" --out "an out" --mean_ratio 0.3 --note "two words"
 }
 
 @test "python's exit status and stderr are kept" {

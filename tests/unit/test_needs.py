@@ -1,23 +1,50 @@
-"""ama.planning: the estimates by hand, and what is read off a command line."""
-
-from importlib.util import find_spec
-from inspect import signature
+"""ama.planning: the estimates by hand, and what a command itself reads on its line."""
 
 import pytest
 
-from ama.console import Parser
+from ama.console.commands import names
 from ama.errors import UserError
 from ama.planning.launched import read_line
-from ama.planning.needs import OVERHEAD, ModelSize, Training, activations, checkpoint, sampling, trained_model
-from ama.planning.stage_needs import ESTIMATES, needs_of
-from ama.sampling.options import add_prompt_limit, add_sampling
-from ama.training.options import add_training
-
-MODEL = ModelSize(parameters=7e9, layers=32, hidden=4096, vocabulary=32000, key_width=1024)
-ALONE = Training(processes=1, zero_stage=None, half=True, sequences=1, tokens=2048)
-ZERO3 = (
-    "deepspeed --num_gpus 8 --no_local_rank --module ama.train_sft --deepspeed configs/ds_config_zero3.json"
+from ama.planning.needs import (
+    OVERHEAD,
+    Estimate,
+    Training,
+    activations,
+    checkpoint,
+    sampling,
+    scoring,
+    trained_model,
 )
+from ama.planning.stage_needs import ESTIMATES, needs_of
+from ama.settings.measures import PairrmSettings, RewardSettings
+from ama.settings.planning import ModelSize
+from ama.settings.sampling import SamplingSettings
+
+MODEL = ModelSize(params=7e9, layers=32, hidden=4096, vocab=32000, key_width=1024)
+ALONE = Training(processes=1, zero_stage=None, half=True, sequences=1, tokens=2048)
+DEEPSPEED = "deepspeed --num_gpus 8 --no_local_rank --module"
+ZERO3 = "--deepspeed configs/ds_config_zero3.json"
+# What each command can't do without.
+NEEDED = {
+    **dict.fromkeys(("train_sft", "train_reward", "train_dpo"), "--model m --data d --out o"),
+    **dict.fromkeys(("train_raft", "train_ppo"), "--model m --reward_model r --prompts p --out o"),
+    "collect_samples": "--model m --prompts p --out o.json",
+    "optimize_masks": "--before b --after a --data d --out o",
+    **dict.fromkeys(("interpolate", "pareto"), "--before b --after a --out o"),
+    "merge_masks": "--before b --after a --masks m --out o",
+    "evaluate_harness": "--models m --scores s",
+    "evaluate_opencompass": "--models m --scores s --eval_data e",
+    "evaluate_reward": "--models m --scores s --reward_model r --prompts p",
+    "evaluate_pairrm": "--models m --scores s --references r",
+    "evaluate_loss": "--models m --scores s --data t=t.txt",
+    **dict.fromkeys(("prepare_hh_rlhf", "prepare_alpaca_eval", "prepare_smollm2"), "o"),
+    "build_eval_data": "--out o",
+}
+
+
+def needs(command: str, *options: str, launcher: str = "python -m") -> Estimate:
+    """Return the needs of a command with what it can't do without and further options."""
+    return needs_of(" ".join([f"{launcher} ama.{command}", NEEDED[command], *options]), MODEL)[1]
 
 
 @pytest.mark.parametrize(
@@ -58,91 +85,119 @@ def test_sampling_holds_weights_and_cache() -> None:
 
 
 def test_a_training_under_zero3() -> None:
-    needs = needs_of(f"{ZERO3} --bf16 --batch 16 --micro_batch 1 --block_size 2048", MODEL)
+    found = needs(
+        "train_sft", ZERO3, "--bf16 --batch 16 --micro_batch 1 --block_size 2048", launcher=DEEPSPEED
+    )
     how = Training(8, 3, half=True, sequences=1, tokens=2048)
-    assert needs.memory == pytest.approx(7e9 * 16 / 8 + activations(MODEL, how) + OVERHEAD)
-    assert (needs.processes, needs.kept, needs.during) == (8, 14e9, 2 * 7e9 * 14)
+    assert found.memory == pytest.approx(7e9 * 16 / 8 + activations(MODEL, how) + OVERHEAD)
+    assert (found.kept, found.during) == (14e9, 2 * 7e9 * 14)
+    assert needs_of(f"{DEEPSPEED} ama.train_sft {ZERO3} {NEEDED['train_sft']} --batch 8", MODEL)[0] == 8
 
 
 def test_more_processes_and_stages_need_less() -> None:
-    memory = [
-        needs_of(command, MODEL).memory
-        for command in (
-            "python -m ama.train_sft --bf16",
-            "deepspeed --num_gpus 8 --module ama.train_sft --bf16 --deepspeed x/ds_config_zero2.json",
-            f"{ZERO3} --bf16",
-            f"{ZERO3} --bf16 --gradient_checkpointing",
-            f"{ZERO3} --bf16 --gradient_checkpointing --micro_batch 1",
-        )
+    zero3 = f"{ZERO3} --batch 32 --bf16"
+    found = [
+        needs("train_sft", "--batch 32 --bf16"),
+        needs("train_sft", "--batch 32 --bf16 --deepspeed x/ds_config_zero2.json", launcher=DEEPSPEED),
+        needs("train_sft", zero3, launcher=DEEPSPEED),
+        needs("train_sft", zero3, "--gradient_checkpointing", launcher=DEEPSPEED),
+        needs("train_sft", zero3, "--gradient_checkpointing --micro_batch 1", launcher=DEEPSPEED),
     ]
+    memory = [stage.memory for stage in found]
     assert memory == sorted(memory, reverse=True)
     assert len(set(memory)) == 5
 
 
 def test_other_models_of_a_stage() -> None:
-    def memory(module: str, *options: str) -> float:
-        line = ["python", "-m", f"ama.{module}", "--batch 8 --micro_batch 1 --block_size 512", *options]
-        return needs_of(" ".join(line), MODEL).memory
-
-    assert memory("train_dpo") - memory("train_sft") > 7e9 * 4
-    assert memory("train_ppo") > 2 * 7e9 * 16 + 2 * 7e9 * 4
-    assert memory("collect_samples", "--reward_model r") == memory("collect_samples") + 14e9
-    assert 28e9 < memory("optimize_masks", "--bf16") < 40e9
+    sft = needs("train_sft", "--batch 8 --micro_batch 1 --block_size 512").memory
+    assert needs("train_dpo", "--batch 8 --micro_batch 1 --max_length 512").memory - sft > 7e9 * 4
+    assert needs("train_ppo", "--batch 8").memory > 2 * 7e9 * 16 + 2 * 7e9 * 4
+    alone = needs("collect_samples").memory
+    assert needs("collect_samples", "--reward_model r").memory == alone + 14e9
+    assert 28e9 < needs("optimize_masks", "--bf16").memory < 40e9
 
 
 def test_raft_keeps_every_iteration() -> None:
-    assert needs_of("python -m ama.train_raft --iterations 4", MODEL).kept == 4 * 14e9
+    assert needs("train_raft", "--iterations 4").kept == 4 * 14e9
 
 
-def test_a_front_holds_three_models() -> None:
-    alone = needs_of("python -m ama.evaluate_harness --batch_size 4", MODEL)
-    front = needs_of("python -m ama.pareto --measure 'harness --tasks piqa --batch_size 4 '", MODEL)
-    assert front.memory == alone.memory + 28e9
+def test_a_front_holds_three_models_and_the_largest_of_its_measures() -> None:
+    measures = {
+        "harness --tasks piqa --batch_size 4 ": needs("evaluate_harness", "--batch_size 4"),
+        "reward --reward_model r --prompts p --sample_batch 256": needs(
+            "evaluate_reward", "--sample_batch 256"
+        ),
+        "pairrm --references r": needs("evaluate_pairrm"),
+        "loss --data t=t.txt --batch 32": needs("evaluate_loss", "--batch 32"),
+    }
+    memory = [stage.memory for stage in measures.values()]
+    assert len(set(memory)) == 4
+    words = [f"--measure '{measure}'" for measure in measures]
+    for measure, alone in zip(words, memory, strict=True):
+        assert needs("pareto", measure).memory == alone + 28e9
+    # Each has its own options; which comes last makes no difference.
+    for order in (words, words[::-1]):
+        assert needs("pareto", *order).memory == max(memory) + 28e9
 
 
 def test_merges_and_unknown_commands_need_no_gpu() -> None:
-    assert needs_of("python -m ama.interpolate --out 'a|b'", MODEL).memory == 0
-    assert needs_of("hf download org/model", MODEL).kept == 14e9
-    assert needs_of("true", MODEL).kept == 0
-
-
-def test_a_line_is_taken_apart() -> None:
-    line = read_line("torchrun --nproc_per_node 4 -m ama.pareto --out 'a b' --limit=3 --bf16 --x 1 2")
-    assert (line.module, line.processes) == ("ama.pareto", 4)
-    assert line.options == {"nproc_per_node": "4", "out": "a b", "limit": "3", "bf16": "", "x": "1"}
+    assert needs("interpolate", "--out 'a|b'").memory == 0
+    assert needs_of("hf download org/model", MODEL)[1].kept == 14e9
+    assert needs_of("true", MODEL) == (1, (0, 0, 0))
 
 
 @pytest.mark.parametrize(
-    ("command", "message"),
+    ("line", "command", "processes", "words"),
     [
-        ("python 'x", "can't be read: No closing quotation"),
-        (f"{ZERO3} --batch 12", "--batch 12 of ama.train_sft can't be shared by 8 processes"),
-        ("python -m ama.train_sft --block_size x", "--block_size 'x' of ama.train_sft is no whole number"),
-        ("torchrun --nproc_per_node none -m ama.train_sft", "--nproc_per_node 'none'"),
+        ("torchrun --nproc_per_node 4 -m ama.pareto --out 'a b' -x=1", "pareto", 4, ["--out", "a b", "-x=1"]),
+        (f"{DEEPSPEED} ama.train_sft --num_gpus 3", "train_sft", 8, ["--num_gpus", "3"]),
+        ("accelerate launch --num_processes=2 -m ama.train_dpo", "train_dpo", 2, []),
+        ("torchrun --standalone --nproc-per-node=2 -m ama.train_dpo", "train_dpo", 2, []),
+        ("mpirun -np 3 python -m ama.interpolate --alpha 0", "interpolate", 3, ["--alpha", "0"]),
+        ("/venv/bin/ama show_scores a", "show_scores", 1, ["a"]),
+        ("python -m ama.nothing -n 2", "", 1, []),
+        ("bash data/download.sh eval", "", 1, []),
     ],
 )
-def test_mistakes(command: str, message: str) -> None:
+def test_a_line_is_taken_apart(line: str, command: str, processes: int, words: list[str]) -> None:
+    found = read_line(line)
+    assert (found.command, found.processes, list(found.words)) == (command, processes, words)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("python 'x", "can't be read: No closing quotation"),
+        (
+            f"{DEEPSPEED} ama.train_sft {ZERO3} --model m --data d --out o --batch 12",
+            "--batch 12 can't be shared by 8 processes: set num_gpus to a number that divides it",
+        ),
+        ("python -m ama.train_sft --model m --data d --out o --block_size x", "--block_size: 'x' is not"),
+        ("python -m ama.train_sft --model m --data d --out o --blok_size 2", "did you mean --block_size?"),
+        ("python -m ama.train_sft --data d --out o", "--model is missing"),
+        ("torchrun --nproc_per_node none -m ama.train_sft", "--nproc_per_node 'none' is no number of"),
+        ("python -m ama.pareto --before b --after a --out o --measure 'loss --dat x'", "option --dat"),
+    ],
+)
+def test_mistakes(line: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
-        needs_of(command, MODEL)
+        needs_of(line, MODEL)
     assert message in str(caught.value)
 
 
 def test_the_defaults_are_those_of_the_commands() -> None:
-    parser = Parser("test", "")
-    add_sampling(parser)
-    add_prompt_limit(parser, 256)
-    given = parser.parse_args([])
-    line = (
-        f"--sample_batch {given.sample_batch} --max_new_tokens {given.max_new_tokens} --max_prompt_tokens 256"
-    )
-    assert needs_of("python -m ama.evaluate_reward", MODEL) == needs_of(
-        f"python -m ama.evaluate_reward {line}", MODEL
-    )
-    micro = signature(add_training).parameters["micro_batch"].default
-    assert needs_of("python -m ama.train_sft --batch 8", MODEL) == needs_of(
-        f"python -m ama.train_sft --batch 8 --micro_batch {micro}", MODEL
-    )
+    sampling_defaults = SamplingSettings()
+    tokens = RewardSettings.max_prompt_tokens + RewardSettings.max_new_tokens
+    replies = sampling(MODEL, sampling_defaults.sample_batch, tokens)
+    assert needs("evaluate_reward").memory == replies + 14e9 + OVERHEAD
+    assert PairrmSettings.max_new_tokens == 300
+    longer = needs("evaluate_pairrm", "--max_new_tokens 300", "--max_prompt_tokens 256")
+    assert needs("evaluate_pairrm") == longer
+    assert needs("evaluate_loss").memory == scoring(MODEL, 8, 512) + OVERHEAD
+    assert needs("train_sft") == needs("train_sft", "--block_size 2048 --micro_batch 4 --batch 12")
 
 
-def test_every_module_is_a_command() -> None:
-    assert all(find_spec(module) for module in ESTIMATES)
+@pytest.mark.parametrize("command", ESTIMATES)
+def test_every_estimate_is_of_a_command(command: str) -> None:
+    assert command in names()
+    assert needs(command).kept > 0

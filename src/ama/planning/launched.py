@@ -1,90 +1,84 @@
-"""A command of ama as it stands on a launcher's line: module, processes, options."""
+"""A stage's command line: which command of ama it runs, in how many processes, with which settings."""
 
 import re
 import shlex
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
 
+from ama.console.command import Chosen, Command
+from ama.console.commands import names
 from ama.errors import UserError
-from ama.planning.needs import Training
+from ama.settings.planning import ModelSize
+
+# What launchers call their number of processes: deepspeed, torchrun, accelerate, mpirun.
+_PROCESSES = ("num_gpus", "num_accelerators", "nproc_per_node", "num_processes", "np", "n")
 
 
 @dataclass(frozen=True)
-class Line:
+class Launched:
     """A command line as it is launched.
 
     Attributes:
-        module: such as `ama.train_sft`; empty if it is no command of ama.
-        processes: how many.
-        options: by name without dashes, the last of two; a flag has the value ''.
+        command: of ama, such as `train_sft`; empty for any other program.
+        processes: how many, on each machine.
+        words: what stands behind the command.
     """
 
-    module: str
+    command: str
     processes: int
-    options: dict[str, str]
+    words: Sequence[str]
 
-    def number(self, name: str, default: int) -> int:
-        """Return a whole number among the options.
-
-        Raises:
-            UserError: it is none above 0.
-        """
-        text = self.options.get(name) or str(default)
-        if not re.fullmatch("[1-9][0-9]{0,8}", text):
-            raise UserError(f"--{name} '{text}' of {self.module} is no whole number above 0")
-        return int(text)
-
-    def training(self, sequences: int, tokens: int) -> Training:
-        """Return the sizes of a training of as many sequences at a time.
+    def settings(self) -> Chosen:
+        """Return what the command itself reads in its words.
 
         Raises:
-            UserError: a batch that the processes can't share.
+            UserError: it would refuse them.
         """
-        batch = self.number("batch", sequences * self.processes)
-        if batch % self.processes:
-            raise UserError(
-                f"--batch {batch} of {self.module} can't be shared by {self.processes} processes: "
-                "set num_gpus to a number that divides it"
-            )
-        stage = re.search(r"zero([0-3])\.json$", self.options.get("deepspeed", ""))
-        return Training(
-            processes=self.processes,
-            zero_stage=int(stage[1]) if stage else None,
-            half="bf16" in self.options,
-            sequences=min(sequences, batch // self.processes),
-            tokens=tokens,
-            recompute="gradient_checkpointing" in self.options,
-            lora_rank=self.number("lora_r", 1) if "lora_r" in self.options else None,
-        )
+        command: Command = import_module(f"ama.{self.command}").COMMAND
+        return command.parse(self.words)
 
 
-def read_line(command: str) -> Line:
-    """Take a command line apart.
+class Run(NamedTuple):
+    """A command with its settings, in a number of processes, for a model of some size."""
+
+    chosen: Chosen
+    processes: int
+    model: ModelSize
+
+
+def read_line(line: str) -> Launched:
+    """Take a command line apart at the name of the command: before it stands a launcher.
 
     Raises:
-        UserError: quotes that do not close.
+        UserError: quotes that do not close, or a number of processes that is none.
     """
     try:
-        words = shlex.split(command)
+        words = shlex.split(line)
     except ValueError as error:
-        raise UserError(f"command '{command}' can't be read: {error}") from error
-    options = _options(words)
-    # A measure of ama.pareto is a command line of its own.
-    for measure in [word for flag, word in pairwise(words) if flag == "--measure"]:
-        options |= _options(shlex.split(measure))
-    module = next((word for word in words if word.startswith("ama.")), "")
-    line = Line(module, 1, options)
-    launcher = "num_gpus" if "num_gpus" in options else "nproc_per_node"
-    return replace(line, processes=line.number(launcher, 1))
+        raise UserError(f"command '{line}' can't be read: {error}") from error
+    for place, word in enumerate(words):
+        module = word.startswith("ama.") and words[place - 1] in ("-m", "--module")
+        name = word.removeprefix("ama.") if module else word
+        if name in names() and (module or Path(words[place - 1]).name == "ama"):
+            return Launched(name, _processes(words[:place]), words[place + 1 :])
+    return Launched("", 1, ())
 
 
-def _options(words: list[str]) -> dict[str, str]:
-    options: dict[str, str] = {}
-    name = ""
-    for word in words:
-        if word.startswith("--"):
-            name, _, value = word[2:].partition("=")
-            options[name] = value
-        elif name and not options[name]:
-            options[name] = word
-    return options
+def _processes(launcher: Sequence[str]) -> int:
+    for place, word in enumerate(launcher):
+        flag, equals, value = word.partition("=")
+        if flag.startswith("-") and flag.lstrip("-").replace("-", "_") in _PROCESSES:
+            text = value if equals else "".join(launcher[place + 1 : place + 2])
+            if not re.fullmatch("[1-9][0-9]{0,5}", text):
+                raise UserError(f"{flag} '{text}' is no number of processes")
+            return int(text)
+    return 1
+
+
+def zero_stage(config: Path | None) -> int | None:
+    """Return the stage that the name of DeepSpeed's configuration tells, as of those in configs/deepspeed."""
+    found = re.search(r"zero([0-3])\.json$", str(config))
+    return int(found[1]) if found else None

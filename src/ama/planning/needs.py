@@ -15,36 +15,32 @@ vocabulary, L layers, w bytes of a number.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from ama.settings.planning import ModelSize
+from ama.settings.sampling import SeedlessSampling
 
 # The CUDA context, the libraries' workspaces and DeepSpeed's buckets.
 OVERHEAD = 2e9
 _FULL, _HALF = 4, 2
 
 
-@dataclass(frozen=True)
-class ModelSize:
-    """The sizes of a model that decide what it needs.
+# Tokens of a prompt where the settings have no limit.
+_PROMPT = 256
+
+
+class Estimate(NamedTuple):
+    """The needs of a stage, in bytes.
 
     Attributes:
-        parameters: their number.
-        layers: of the transformer.
-        hidden: width.
-        vocabulary: tokens.
-        key_width: numbers in a layer's key of one token; below `hidden` with grouped queries.
-        width: bytes of a weight as it is stored, 2 or 4.
+        memory: on each GPU, or of each process on a CPU.
+        during: on disk while it runs, beside what stays.
+        kept: on disk when it has ended.
     """
 
-    parameters: float
-    layers: int
-    hidden: int
-    vocabulary: int
-    key_width: int
-    width: int = _HALF
-
-    @property
-    def weights(self) -> float:
-        """Bytes of a checkpoint."""
-        return self.parameters * self.width
+    memory: float
+    during: float
+    kept: float
 
 
 @dataclass(frozen=True)
@@ -79,13 +75,13 @@ def trained_model(model: ModelSize, how: Training) -> float:
     weights, gradients, moments = (_HALF, _HALF, 12) if _deepspeed_half(how) else (_FULL, _FULL, 8)
     shared_late = how.processes if (how.zero_stage or 0) >= 2 else 1
     shared_all = how.processes if how.zero_stage == 3 else 1
-    return model.parameters * (weights / shared_all + (gradients + moments) / shared_late)
+    return model.params * (weights / shared_all + (gradients + moments) / shared_late)
 
 
 def frozen_model(model: ModelSize, how: Training, width: float | None = None) -> float:
     """Bytes on each process of a model that a training only reads, by default in the type it trains in."""
     held = width or (_HALF if _deepspeed_half(how) else _FULL)
-    return model.parameters * held / (how.processes if how.zero_stage == 3 else 1)
+    return model.params * held / (how.processes if how.zero_stage == 3 else 1)
 
 
 def activations(model: ModelSize, how: Training, *, language: bool = True) -> float:
@@ -94,26 +90,36 @@ def activations(model: ModelSize, how: Training, *, language: bool = True) -> fl
     tokens = how.sequences * how.tokens
     layer = 17 * tokens * model.hidden * width
     kept = layer + model.layers * tokens * model.hidden * width if how.recompute else model.layers * layer
-    return kept + (tokens * model.vocabulary * (width + 8) if language else 0.0)
+    return kept + (tokens * model.vocab * (width + 8) if language else 0.0)
 
 
 def checkpoint(model: ModelSize, how: Training) -> float:
     """Bytes on disk of a checkpoint to resume from: weights and optimizer, over all processes."""
     if how.lora_rank is not None:
         return 12.0 * how.lora_rank * model.layers * 20 * model.hidden
-    return model.parameters * (14 if _deepspeed_half(how) else 12)
+    return model.params * (14 if _deepspeed_half(how) else 12)
 
 
 def sampling(model: ModelSize, sequences: int, tokens: int) -> float:
     """Bytes on each process of a model that replies to prompts, `tokens` long with the reply."""
-    cache = sequences * tokens * 2 * model.layers * model.key_width * model.width
-    return model.weights + cache + sequences * model.vocabulary * 8
+    cache = sequences * tokens * 2 * model.layers * model.keys * model.width
+    return model.weights + cache + sequences * model.vocab * 8
+
+
+def replies(model: ModelSize, settings: SeedlessSampling, longest_prompt: int | None) -> float:
+    """Bytes on each process of a model that replies as its settings say."""
+    return sampling(model, settings.sample_batch, prompt_tokens(longest_prompt) + settings.max_new_tokens)
+
+
+def prompt_tokens(longest: int | None) -> int:
+    """Return how many tokens of a prompt to reckon with."""
+    return longest or _PROMPT
 
 
 def scoring(model: ModelSize, sequences: int, tokens: int) -> float:
     """Bytes on each process of a model that takes the likelihood of whole texts."""
     layer = 17 * sequences * tokens * model.hidden * model.width
-    return model.weights + layer + sequences * tokens * model.vocabulary * (model.width + 4)
+    return model.weights + layer + sequences * tokens * model.vocab * (model.width + 4)
 
 
 def _deepspeed_half(how: Training) -> bool:

@@ -77,7 +77,7 @@ def given(ratio: float | None) -> float:
         UserError: it is not.
     """
     if ratio is None:
-        raise UserError("no ratio given: say --ratio 0.3, the weight of the model before RLHF")
+        raise UserError("no ratio given: say --ratio 0.3, the weight of the model before RLHF, or @0.3")
     return ratio
 
 
