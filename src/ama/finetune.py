@@ -1,7 +1,7 @@
 """Train a causal language model on texts, a given one or a fresh one."""
 
-from ama.console.command import Command
 from ama.console import run
+from ama.console.command import Command
 from ama.settings.training import FINETUNE, FinetuneSettings, TrainingSettings
 
 _DESCRIPTION = """\

@@ -1,7 +1,7 @@
 """Train a model on preference pairs by direct preference optimisation, with TRL."""
 
-from ama.console.command import Command
 from ama.console import run
+from ama.console.command import Command
 from ama.settings.training import (
     DPO,
     BaselineSettings,

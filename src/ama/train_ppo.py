@@ -1,7 +1,7 @@
 """Train a model against a reward model by proximal policy optimisation, with TRL."""
 
-from ama.console.command import Command
 from ama.console import run
+from ama.console.command import Command
 from ama.settings.sampling import PromptSettings
 from ama.settings.training import PPO, LoraSettings, PolicyFiles, PpoSettings, TrainingSettings
 

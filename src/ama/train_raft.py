@@ -1,7 +1,7 @@
 """Run RAFT, rejection sampling fine-tuning, against a reward model; collect samples for learned ratios."""
 
-from ama.console.command import Command
 from ama.console import run
+from ama.console.command import Command
 from ama.settings.samples import CollectionSettings
 from ama.settings.sampling import RAFT_SAMPLING, PromptSettings, SeedlessSampling
 from ama.settings.training import (
@@ -9,6 +9,7 @@ from ama.settings.training import (
     BaselineSettings,
     LoraSettings,
     RaftFiles,
+    RaftRecipe,
     RaftSettings,
     SelectionSettings,
     TrainingSettings,
@@ -42,9 +43,9 @@ COMMAND = Command(
 def main() -> None:
     """Read the settings, then run all iterations."""
     chosen = COMMAND.parse()
-    from ama.training.raft import Recipe, run_raft
+    from ama.training.raft import run_raft
 
-    recipe = Recipe(
+    recipe = RaftRecipe(
         raft=chosen[RaftSettings],
         sampling=chosen[SeedlessSampling],
         selection=chosen[SelectionSettings],

@@ -1,7 +1,7 @@
 """Train a reward model on preference pairs with TRL, and report its accuracy on held-out ones."""
 
-from ama.console.command import Command
 from ama.console import run
+from ama.console.command import Command
 from ama.settings.training import REWARD, LoraSettings, RewardModelSettings, TrainingFiles, TrainingSettings
 
 _DESCRIPTION = """\

@@ -1,7 +1,7 @@
 """Fine-tune a model on dialogues with TRL: the preferred replies of HH-RLHF make the model before RLHF."""
 
-from ama.console.command import Command
 from ama.console import run
+from ama.console.command import Command
 from ama.settings.training import (
     SFT,
     BaselineSettings,

@@ -1,4 +1,4 @@
-"""How models are trained: what every trainer has, adapters, baselines, and what each command has of its own."""
+"""How models are trained: what every trainer has, adapters, baselines, and what is a command's own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Literal
 
 from ama.errors import UserError
 from ama.settings.base import Settings, option
-from ama.settings.samples import LossOn
-from ama.settings.sampling import SamplingSettings
+from ama.settings.samples import CollectionSettings, LossOn
+from ama.settings.sampling import RAFT_SAMPLING, SamplingSettings, SeedlessSampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +131,7 @@ class RewardModelSettings(Settings):
     """What the reward model is measured on."""
 
     eval_data: Path | None = option(None, "pairs to measure on, in place of --held_out", metavar="PATH")
-    held_out: float = option(
-        0.05, "share of the prompts to measure on, never trained on", above=0, below=1
-    )
+    held_out: float = option(0.05, "share of the prompts to measure on, never trained on", above=0, below=1)
     max_length: int = option(512, "leave out pairs with more tokens", low=1)
 
 
@@ -206,3 +204,44 @@ class SelectionSettings(Settings):
     min_characters: int = option(4, "drop shorter replies, white space around them apart")
     forbidden: str = option("#", "drop replies with this text; empty for none", metavar="TEXT")
     max_repetition: float = option(0.5, "drop replies of which more repeats itself", low=0, high=1)
+
+
+_COLLECTION = CollectionSettings()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaftRecipe:
+    """What decides a RAFT run, apart from models and prompts.
+
+    Attributes:
+        raft: iterations, and the rows of the fine-tuning.
+        sampling: of the replies; its samples are those to each prompt.
+        selection: which samples are trained on.
+        collection: which samples of the last model are drawn for the training of averaging ratios.
+        training: of the fine-tuning; iteration i is seeded by seed + i.
+        lora: adapters to train in place of the weights; they are merged in each iteration.
+        baselines: terms of the loss that hold each iteration's model near the first one. With a moving
+            average of the weights, an iteration samples from the average of the one before, and its weights
+            and its average go on from there: one average over all iterations, to which the weights return
+            after each.
+    """
+
+    raft: RaftSettings = RaftSettings()
+    sampling: SeedlessSampling = RAFT_SAMPLING
+    selection: SelectionSettings = SelectionSettings()
+    collection: CollectionSettings = _COLLECTION
+    training: TrainingSettings = RAFT
+    lora: LoraSettings = LoraSettings()
+    baselines: BaselineSettings = BaselineSettings()
+
+    def groups(self) -> list[Settings]:
+        """Return all groups."""
+        return [
+            self.raft,
+            self.sampling,
+            self.selection,
+            self.collection,
+            self.training,
+            self.lora,
+            self.baselines,
+        ]

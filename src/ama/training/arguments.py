@@ -57,7 +57,9 @@ def training_arguments(
     return kind(**{**shared, **others})
 
 
-def stage_arguments(kind: type[_Arguments], work: Path, training: TrainingSettings, **others: Any) -> _Arguments:
+def stage_arguments(
+    kind: type[_Arguments], work: Path, training: TrainingSettings, **others: Any
+) -> _Arguments:
     """Return the arguments of a training whose batch counts the examples of all processes.
 
     Raises:

@@ -73,7 +73,7 @@ def train_ppo(
         prompts: to sample replies to.
         out: folder for the trained model.
         ppo: rounds and rewards; each round gives `epochs` * rollouts / batch optimizer steps.
-        training: the hyperparameters, without a micro_batch: a process takes its share of a minibatch at once.
+        training: the hyperparameters, without a micro_batch: each process takes its share at once.
         lora: adapters to train in place of the weights.
         given: settings of the command, for the record.
 

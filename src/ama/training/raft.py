@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ama.checkpoint.whole_file import write_whole
+from ama.console.command import Chosen
 from ama.data.samples import Sample, read_samples
 from ama.data.writing import write_samples
 from ama.errors import UserError
@@ -20,19 +21,8 @@ from ama.processes import free_trainer, is_first, wait
 from ama.sampling.measures import mean_over_prompts
 from ama.sampling.prompts import read_prompts
 from ama.sampling.rollout import rollout
-from ama.settings.base import Settings
-from ama.settings.samples import CollectionSettings
-from ama.settings.sampling import RAFT_SAMPLING, PromptSettings, SeedlessSampling
-from ama.settings.training import (
-    RAFT,
-    BaselineSettings,
-    LoraSettings,
-    RaftFiles,
-    RaftSettings,
-    SelectionSettings,
-    SftSettings,
-    TrainingSettings,
-)
+from ama.settings.sampling import PromptSettings
+from ama.settings.training import RaftFiles, RaftRecipe, SftSettings
 from ama.training.arguments import join_for_training
 from ama.training.prompts import prompts_of
 from ama.training.resume import open_work
@@ -41,46 +31,7 @@ from ama.training.sft import train_sft
 from ama.training.stage import describe_run
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What decides a RAFT run, apart from models and prompts.
-
-    Attributes:
-        raft: iterations, and the rows of the fine-tuning.
-        sampling: of the replies; its samples are those to each prompt.
-        selection: which samples are trained on.
-        collection: which samples of the last model are drawn for the training of averaging ratios.
-        training: of the fine-tuning; iteration i is seeded by seed + i.
-        lora: adapters to train in place of the weights; they are merged in each iteration.
-        baselines: terms of the loss that hold each iteration's model near the first one. With a moving
-            average of the weights, an iteration samples from the average of the one before, and its weights
-            and its average go on from there: one average over all iterations, to which the weights return
-            after each.
-    """
-
-    raft: RaftSettings = RaftSettings()
-    sampling: SeedlessSampling = RAFT_SAMPLING
-    selection: SelectionSettings = SelectionSettings()
-    collection: CollectionSettings = CollectionSettings()
-    training: TrainingSettings = RAFT
-    lora: LoraSettings = LoraSettings()
-    baselines: BaselineSettings = BaselineSettings()
-
-    def groups(self) -> list[Settings]:
-        """Return all settings but the number of iterations: more go on, fewer stop earlier."""
-        raft = replace(self.raft, iterations=RaftSettings.iterations)
-        return [
-            raft,
-            self.sampling,
-            self.selection,
-            self.collection,
-            self.training,
-            self.lora,
-            self.baselines,
-        ]
-
-
-def run_raft(files: RaftFiles, prompting: PromptSettings, recipe: Recipe) -> None:
+def run_raft(files: RaftFiles, prompting: PromptSettings, recipe: RaftRecipe) -> None:
     """Read the prompts and run RAFT; the processes of a run share the work. See `train_raft`.
 
     Raises:
@@ -95,7 +46,7 @@ def run_raft(files: RaftFiles, prompting: PromptSettings, recipe: Recipe) -> Non
     sys.stderr.write(f"model: {last / 'model'}, samples for learned ratios: {last / 'collected.json'}\n")
 
 
-def train_raft(before: Path, judge: Path, prompts: Sequence[str], out: Path, recipe: Recipe) -> Path:
+def train_raft(before: Path, judge: Path, prompts: Sequence[str], out: Path, recipe: RaftRecipe) -> Path:
     """Run RAFT up to an iteration and collect samples of its model; what is there is not done again.
 
     Each iteration's folder gets selected.json (text2text with rewards), summary.json (mean reward of the
@@ -116,6 +67,8 @@ def train_raft(before: Path, judge: Path, prompts: Sequence[str], out: Path, rec
         UserError: the folder holds another run, no sample passes the filters, or as the steps raise.
     """
     run = describe_run(recipe.groups(), list(prompts), before=str(before), judge=str(judge))
+    # More iterations go on, fewer stop earlier.
+    del run["iterations"]
     if is_first():
         open_work(out, run)
     wait()
@@ -130,11 +83,12 @@ class _Run:
     judge: Path
     prompts: Sequence[str]
     out: Path
-    recipe: Recipe
+    recipe: RaftRecipe
 
     def up_to(self, iterations: int) -> Path:
         """Do what is missing of some iterations; return the folder of the last one."""
         recipe, begun, done = self.recipe, time.monotonic(), 0
+        given = Chosen(recipe.groups()).record()
         rows = SftSettings(block_size=recipe.raft.block_size, loss_on=recipe.raft.loss_on)
         for number in range(1, iterations + 1):
             samples = self._selected(number)
@@ -149,6 +103,7 @@ class _Run:
                 recipe.lora,
                 recipe.baselines,
                 before=self.before,
+                given=given,
             )
             free_trainer()
             done += 1
@@ -181,7 +136,7 @@ class _Run:
         return read_samples(folder / "selected.json")
 
     def _collect(self, number: int) -> None:
-        """Sample once more, with the model after an iteration, and draw from the samples with high rewards."""
+        """Sample once more, with the model after an iteration, and draw from those with high rewards."""
         folder, recipe = self._folder(number), self.recipe
         if not (folder / "collected_summary.json").is_file():
             samples = self._sample(number + 1, folder / "collecting")
@@ -189,7 +144,7 @@ class _Run:
             pool, count = recipe.collection.pool, recipe.collection.collected
             drawn = collect(passed.samples, pool, count, recipe.training.seed)
             if not drawn:
-                raise UserError("no sample of the last model passes the filters: stop at an earlier iteration")
+                raise UserError("no sample of the last model passes the filters: stop an iteration earlier")
             if is_first():
                 write_samples(folder / "collected.json", drawn)
                 chosen = Selection(drawn, passed.dropped)

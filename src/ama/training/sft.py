@@ -1,4 +1,4 @@
-"""Supervised fine-tuning with TRL: the model before RLHF, each iteration of RAFT, and models of plain text."""
+"""Supervised fine-tuning with TRL: the model before RLHF, each iteration of RAFT, models of plain text."""
 
 from __future__ import annotations
 
@@ -91,7 +91,16 @@ def train_sft(
     rows = replayed(sft_rows(tokenizer, samples, sft), tokenizer, baselines)
     run = describe_run([sft, training, lora, baselines], rows, base=str(base))
     train_rows(
-        base, rows, out, training, lora, baselines, block_size=sft.block_size, before=before, run=run, given=given
+        base,
+        rows,
+        out,
+        training,
+        lora,
+        baselines,
+        block_size=sft.block_size,
+        before=before,
+        run=run,
+        given=given,
     )
 
 

@@ -6,9 +6,8 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
 
 import torch
 from peft import PeftModel
