@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import torch
-from ama.sandbox.pair import PairSettings, build_pair
+from code_pair import PairSettings, build_pair
 from measure import machine
 from rich.box import MARKDOWN
 from rich.console import Console

@@ -1,7 +1,6 @@
 """ama.planning: the estimates by hand, and what is read off a command line."""
 
 from importlib.util import find_spec
-from inspect import signature
 
 import pytest
 
@@ -11,7 +10,7 @@ from ama.planning.launched import read_line
 from ama.planning.needs import OVERHEAD, ModelSize, Training, activations, checkpoint, sampling, trained_model
 from ama.planning.stage_needs import ESTIMATES, needs_of
 from ama.sampling.options import add_prompt_limit, add_sampling
-from ama.training.options import add_training
+from ama.settings.training import SFT
 
 MODEL = ModelSize(parameters=7e9, layers=32, hidden=4096, vocabulary=32000, key_width=1024)
 ALONE = Training(processes=1, zero_stage=None, half=True, sequences=1, tokens=2048)
@@ -138,9 +137,8 @@ def test_the_defaults_are_those_of_the_commands() -> None:
     assert needs_of("python -m ama.evaluate_reward", MODEL) == needs_of(
         f"python -m ama.evaluate_reward {line}", MODEL
     )
-    micro = signature(add_training).parameters["micro_batch"].default
     assert needs_of("python -m ama.train_sft --batch 8", MODEL) == needs_of(
-        f"python -m ama.train_sft --batch 8 --micro_batch {micro}", MODEL
+        f"python -m ama.train_sft --batch 8 --micro_batch {SFT.micro_batch}", MODEL
     )
 
 
