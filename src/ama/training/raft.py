@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,11 +42,19 @@ def run_raft(files: RaftFiles, prompting: PromptSettings, recipe: RaftRecipe) ->
     # Read now, so that a wrong one is not found out after hours of sampling.
     load_reward_model(files.reward_model)
     join_for_training(recipe.training)
-    last = train_raft(files.model, files.reward_model, prompts, files.out, recipe)
+    given = Chosen([files, prompting, *recipe.groups()]).record()
+    last = train_raft(files.model, files.reward_model, prompts, files.out, recipe, given)
     sys.stderr.write(f"model: {last / 'model'}, samples for learned ratios: {last / 'collected.json'}\n")
 
 
-def train_raft(before: Path, judge: Path, prompts: Sequence[str], out: Path, recipe: RaftRecipe) -> Path:
+def train_raft(
+    before: Path,
+    judge: Path,
+    prompts: Sequence[str],
+    out: Path,
+    recipe: RaftRecipe,
+    given: Mapping[str, object] | None = None,
+) -> Path:
     """Run RAFT up to an iteration and collect samples of its model; what is there is not done again.
 
     Each iteration's folder gets selected.json (text2text with rewards), summary.json (mean reward of the
@@ -59,6 +67,7 @@ def train_raft(before: Path, judge: Path, prompts: Sequence[str], out: Path, rec
         prompts: to sample replies to.
         out: folder of the run, with a folder for each iteration.
         recipe: of the run.
+        given: settings of the command, for the record of each model.
 
     Returns:
         The folder of the last iteration.
@@ -72,7 +81,7 @@ def train_raft(before: Path, judge: Path, prompts: Sequence[str], out: Path, rec
     if is_first():
         open_work(out, run)
     wait()
-    return _Run(before, judge, prompts, out, recipe).up_to(recipe.raft.iterations)
+    return _Run(before, judge, prompts, out, recipe, given).up_to(recipe.raft.iterations)
 
 
 @dataclass(frozen=True)
@@ -84,11 +93,11 @@ class _Run:
     prompts: Sequence[str]
     out: Path
     recipe: RaftRecipe
+    given: Mapping[str, object] | None
 
     def up_to(self, iterations: int) -> Path:
         """Do what is missing of some iterations; return the folder of the last one."""
         recipe, begun, done = self.recipe, time.monotonic(), 0
-        given = Chosen(recipe.groups()).record()
         rows = SftSettings(block_size=recipe.raft.block_size, loss_on=recipe.raft.loss_on)
         for number in range(1, iterations + 1):
             samples = self._selected(number)
@@ -103,7 +112,7 @@ class _Run:
                 recipe.lora,
                 recipe.baselines,
                 before=self.before,
-                given=given,
+                given=self.given,
             )
             free_trainer()
             done += 1
