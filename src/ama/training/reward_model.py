@@ -20,6 +20,7 @@ from ama.console.command import Chosen
 from ama.data.pairs import Pair, read_pairs
 from ama.errors import UserError
 from ama.models import load_reward_model, load_tokenizer, new_reward_model, quiet
+from ama.processes import own_device
 from ama.sampling.encoding import check_vocabulary, padding_id
 from ama.sampling.reward import score_texts
 from ama.settings.training import (
@@ -184,10 +185,8 @@ def train_reward_model(
 
 def measure_accuracy(folder: Path, pairs: Sequence[Pair], batch: int) -> Accuracy:
     """Return how often a reward model prefers the preferred reply; the processes of a run share the work."""
-    from accelerate import PartialState
-
     model: Any = load_reward_model(folder)
-    model.to(PartialState().device)
+    model.to(own_device())
     texts = [pair.prompt + reply for pair in pairs for reply in (pair.chosen, pair.rejected)]
     scores = score_texts(model, load_tokenizer(folder), texts, batch)
     right = sum(chosen > rejected for chosen, rejected in zip(scores[::2], scores[1::2], strict=True))
