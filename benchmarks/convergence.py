@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import torch
+from code_pair import PairSettings, build_pair
 from measure import machine
 from rich.box import MARKDOWN
 from rich.console import Console
@@ -25,8 +26,7 @@ from ama.ratios.learned_ratios import start_ratios
 from ama.ratios.objective import Objective
 from ama.ratios.retain import draw_unconditional
 from ama.ratios.terms import Likelihood, Retain
-from ama.ratios.trainer import train_ratios, training_arguments
-from ama.sandbox.pair import PairSettings, build_pair
+from ama.ratios.trainer import ratio_arguments, train_ratios
 from ama.settings.merging import Scope
 from ama.settings.ratios import Approach, RatioSettings, RatioTrainingSettings
 from ama.settings.samples import LossOn
@@ -77,7 +77,7 @@ def learn(folder: Path, objective: Objective, chosen: Chosen) -> list[float]:
     """Return the ratios that the training ends with."""
     before, after = (load_model(folder / name, "float32") for name in ("before", "after"))
     blocks, ratios = start_ratios(after, chosen[RatioSettings])
-    arguments = training_arguments(folder / "masks", chosen[RatioTrainingSettings])
+    arguments = ratio_arguments(folder / "masks", chosen[RatioTrainingSettings])
     return train_ratios(before, after, ratios, blocks, objective, arguments).mask.ratios()
 
 

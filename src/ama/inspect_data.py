@@ -26,7 +26,7 @@ def main() -> None:
     found = [path for source in settings.paths for path in data_sets(source)]
     count = None
     if settings.tokenizer is not None:
-        from ama.models.token_counts import token_counter
+        from ama.models.loading import token_counter
 
         _, count = token_counter(settings.tokenizer)
     for path in found:

@@ -29,7 +29,7 @@ def main() -> None:
     chosen = COMMAND.parse()
     settings, counter = chosen[HHSettings], ESTIMATE
     if settings.tokenizer is not None:
-        from ama.models.token_counts import token_counter
+        from ama.models.loading import token_counter
 
         counter = token_counter(settings.tokenizer)
     prepare_hh_rlhf(settings, chosen[HHSplitSettings], counter)

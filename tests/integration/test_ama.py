@@ -15,7 +15,7 @@ from ama.console.commands import COMMANDS, names, summary
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "ama"
-NO_COMMANDS = {"__init__", "__main__", "errors", "processes", "build_pair"}
+NO_COMMANDS = {"__init__", "__main__", "errors", "processes"}
 MODULES = {path.stem for path in PACKAGE.glob("*.py")} - NO_COMMANDS
 
 

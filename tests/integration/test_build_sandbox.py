@@ -38,12 +38,11 @@ def _tiny() -> SandboxSize:
         reward=replace(full.reward, **stage),
         raft=replace(
             full.raft,
-            prompts=6,
+            raft=replace(full.raft.raft, iterations=1, prompts_per_iteration=6),
             sampling=replace(full.raft.sampling, samples=2, max_new_tokens=6),
-            collected=5,
+            collection=replace(full.raft.collection, collected=5),
+            training=replace(full.raft.training, **stage),
         ),
-        iterations=1,
-        policy=replace(full.policy, **stage),
         dpo=replace(full.dpo, **stage),
     )
 

@@ -16,7 +16,8 @@ from ama.errors import UserError
 from ama.evaluation.measures.loss import measure_loss
 from ama.finetune import main
 from ama.models import load_model, load_tokenizer
-from ama.training.language_model import TrainingSettings, train
+from ama.settings.training import TrainingSettings
+from ama.training.sft import train_rows
 
 SETTINGS = ("--block_size", "16", "--batch", "4", "--max_steps", "8", "--lr", "1e-2")
 
@@ -62,12 +63,15 @@ def test_labels_say_which_tokens_count(learner: Path, tmp_path: Path) -> None:
     tokenizer = load_tokenizer(learner)
     blocks = pack([OTHER], tokenizer, 16)
     settings = TrainingSettings(lr=1e-2, max_steps=3, batch=4)
+    ids = blocks.tolist()
     # Where one token alone is learned, nothing holds it back after the other words.
     wanted = tokenizer.convert_tokens_to_ids("RLHF")
     only = torch.where(blocks == wanted, blocks, IGNORED)
-    for name, labels in (("plain", None), ("all", blocks), ("only", only)):
-        train(load_model(learner), tokenizer, blocks, tmp_path / name, settings, labels=labels)
-    assert same(tmp_path / "plain", tmp_path / "all")
+    for name, labels in (("plain", ids), ("only", only.tolist())):
+        rows = [{"input_ids": row, "labels": marks} for row, marks in zip(ids, labels, strict=True)]
+        train_rows(learner, rows, tmp_path / name, settings, block_size=16)
+    command = ("--batch", "4", "--max_steps", "3", "--save_steps", "500")
+    assert same(tmp_path / "plain", _train(learner, tmp_path / "all", *command, text=OTHER))
     shares = {
         name: load_model(tmp_path / name)(blocks).logits.softmax(-1)[..., wanted].mean().item()
         for name in ("plain", "only")
@@ -139,8 +143,8 @@ def test_a_loss_that_is_no_number_stops_the_training(learner: Path, tmp_path: Pa
         ({"--data": "missing.txt"}, "data set missing.txt is missing"),
         ({"--out": "model"}, "model exists already"),
         ({"--block_size": "9999"}, "fill no block of 9999"),
-        ({"--batch": "0"}, "batch 0: must be positive"),
-        ({"--warmup": "2"}, "warmup 2.0"),
+        ({"--batch": "0"}, "--batch 0: give 1 or more"),
+        ({"--warmup": "2"}, "--warmup 2.0: give a number in [0, 1)"),
         ({"--lr": "fast"}, "argument --lr: invalid float value: 'fast'"),
     ],
 )

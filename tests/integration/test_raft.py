@@ -24,8 +24,9 @@ from ama.sampling.journal import Journal
 from ama.sampling.prompts import read_prompts
 from ama.sampling.rollout import rollout
 from ama.settings.sampling import SamplingSettings
+from ama.settings.training import Keep, SelectionSettings
 from ama.training.prompts import prompts_of
-from ama.training.selection import Keep, SelectionSettings, collect, repetition, select
+from ama.training.selection import collect, repetition, select
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +169,7 @@ def test_the_best_of_each_prompt_that_passes_the_filters() -> None:
 
 
 def test_the_top_share_of_all() -> None:
-    chosen = select(SAMPLES, SelectionSettings(Keep.TOP_SHARE, top_share=1 / 3))
+    chosen = select(SAMPLES, SelectionSettings(keep=Keep.TOP_SHARE, top_share=1 / 3))
     assert [sample.reward for sample in chosen.samples] == [1.0, 2.0]
 
 
@@ -229,7 +230,7 @@ BAD = {
     "outputs": (("--reward_model", "{before}"), "is a language model (LlamaForCausalLM), no reward model"),
     "prompts": (("--prompts", "nowhere.json"), "data set nowhere.json is missing"),
     "context": (("--max_new_tokens", "64"), "is more than the model's context of 64: leave it out"),
-    "share": (("--top_share", "2"), "top_share 2.0 lies outside (0, 1]"),
+    "share": (("--top_share", "2"), "--top_share 2.0: give a number in (0, 1]"),
     "vllm": (("--engine", "vllm"), "--engine vllm needs vLLM"),
     "filters": (("--min_characters", "99"), "no sample passes the filters"),
 }

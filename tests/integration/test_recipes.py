@@ -1,4 +1,4 @@
-"""The variables at the top of each recipe have the defaults of the settings that they go to, or say why not."""
+"""The variables at the top of each recipe have the defaults of the settings they go to, or say why not."""
 
 import os
 import shlex

@@ -134,7 +134,7 @@ def test_mistakes_of_dpo(world: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     def say(*more: str | Path) -> str:
         return complaint(capsys, train_dpo.main, *_dpo_arguments(world, tmp_path / "out"), *more)
 
-    assert "beta 0.0: must be positive and finite" in say("--beta", "0")
+    assert "--beta 0.0: give a number above 0" in say("--beta", "0")
     assert "no training pair has at most 3 tokens" in say("--max_length", "3")
     equal = [{"prompt": "w1", "chosen": " no", "rejected": " no"}]
     write(tmp_path / "equal.json", "paired_text_to_text", equal)
@@ -156,7 +156,8 @@ def test_mistakes_of_ppo(world: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "96 prompts are fewer than the 128 rollouts of a round" in say("--rollouts", "128")
     assert "rollouts 64, batch 24, 1 processes: each must be a multiple" in say("--batch", "24")
     assert "is more than the model's context of 64" in say("--max_new_tokens", "60")
-    assert "kl_coef -1.0" in say("--kl_coef", "-1")
+    assert "--micro_batch: PPO takes a process's share" in say("--micro_batch", "4")
+    assert "--kl_coef -1.0: give 0 or more" in say("--kl_coef", "-1")
     shutil.copytree(world / "judge", tmp_path / "other")
     _add_word(tmp_path / "other")
     assert "(25 tokens) and of the reward model" in say("--reward_model", tmp_path / "other")

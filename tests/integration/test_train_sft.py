@@ -18,6 +18,7 @@ from ama.data.pairs import Pair
 from ama.data.samples import Sample
 from ama.models import load_reward_model, load_tokenizer
 from ama.settings.samples import LossOn
+from ama.settings.training import SftSettings
 from ama.training.reward_model import Accuracy, hold_out
 from ama.training.sft import sft_rows
 
@@ -44,6 +45,8 @@ def test_sft_learns_and_keeps_a_record(world: Path) -> None:
     assert losses[-1] < losses[0] - 0.5
     assert record["run"]["lr"] == 0.01
     assert record["versions"]["trl"]
+    assert record["settings"]["data"] == str(world / "sft.json")
+    assert record["settings"]["beta2"] == record["run"]["beta2"] == 0.999
     assert AutoModelForCausalLM.from_pretrained(world / "before").config.eos_token_id == 1
     assert not list(world.glob("*.work"))
 
@@ -91,10 +94,10 @@ def test_rows_are_labelled_cut_and_dropped(world: Path) -> None:
         Sample("###Human: w1 ###Assistant:", " no w2"),
         Sample("###Human: w1 w2 w3 w4 ###Assistant:", " no"),
     ]
-    rows = sft_rows(tokenizer, samples, 5, LossOn.RESPONSE, pack=False)
+    rows = sft_rows(tokenizer, samples, SftSettings(block_size=5, loss_on=LossOn.RESPONSE))
     ids = tokenizer("###Human: w1 ###Assistant: no w2")["input_ids"]
     assert rows == [{"input_ids": ids, "labels": [IGNORED] * 3 + ids[3:]}]
-    whole = sft_rows(tokenizer, samples, 6, LossOn.TEXT, pack=False)
+    whole = sft_rows(tokenizer, samples, SftSettings(block_size=6))
     assert whole[0] == {"input_ids": [*ids, 1], "labels": [*ids, 1]}
     assert len(whole[1]["input_ids"]) == 6
 
@@ -142,7 +145,7 @@ def test_no_prompt_is_trained_and_measured_on() -> None:
 BAD_SFT = {
     "batch": (("--batch", "6"), "share of the batch, 6, is no multiple of micro_batch 4"),
     "modules": (("--lora_r", "2", "--lora_modules", "x_proj"), "lora_modules 'x_proj' is in no linear map"),
-    "rank": (("--lora_r", "0"), "lora_r 0, lora_alpha 32.0"),
+    "rank": (("--lora_r", "0"), "--lora_r 0: give 1 or more"),
     "block": (("--block_size", "65"), "block_size 65 is longer than the model's context of 64 tokens"),
     "short": (
         ("--block_size", "2", "--loss_on", "response"),
@@ -151,7 +154,7 @@ BAD_SFT = {
     "data": (("--data", "nowhere.json"), "data set nowhere.json is missing"),
     "model": (("--model", "nowhere"), "nowhere: not a model folder (no config.json)"),
     "deepspeed": (("--deepspeed", "nowhere"), "No such file or directory: nowhere"),
-    "lr": (("--lr", "0"), "lr 0.0: must be positive and finite"),
+    "lr": (("--lr", "0"), "--lr 0.0: give a number above 0"),
 }
 
 
@@ -176,7 +179,7 @@ def test_mistakes_of_the_reward_model(
         arguments = _arguments(world, tmp_path / "out", "pairs.json")
         return complaint(capsys, train_reward.main, *arguments, *more)
 
-    assert "--held_out 2.0 lies outside (0, 1)" in say("--held_out", "2")
+    assert "--held_out 2.0: give a number in (0, 1)" in say("--held_out", "2")
     assert "no training pair has at most 2 tokens" in say("--max_length", "2")
     write(tmp_path / "one.json", "paired_text_to_text", [{"prompt": "w1", "chosen": " a", "rejected": " b"}])
     assert "of 1 prompts leaves nothing on one side: give --eval_data" in say("--data", tmp_path / "one.json")

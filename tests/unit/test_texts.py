@@ -1,8 +1,8 @@
-"""The sandbox's texts: prose without code, code without comments, and no module on both sides."""
+"""The texts of a benchmark's pair: prose without code, code without comments, and no module on both sides."""
 
 import ast
 
-from ama.sandbox import texts
+import code_texts as texts
 
 
 def test_the_same_texts_each_time_of_the_length_asked_for() -> None:

@@ -44,6 +44,18 @@ def check_target(target: Path, inputs: list[Path], *, overwrite: bool, record: s
         raise UserError(f"output {target} holds no {record}, so ama did not write it: remove it yourself")
 
 
+def check_model_target(target: Path, *, overwrite: bool) -> None:
+    """Check that a model may be saved as the folder `target`.
+
+    Raises:
+        UserError: if it exists and `overwrite` is off, or if it is no model folder.
+    """
+    if target.exists() and not overwrite:
+        raise UserError(f"output {target} exists already: choose another, or replace it with --overwrite")
+    if target.exists() and not (target / "config.json").is_file():
+        raise UserError(f"output {target} is no model folder (no config.json): remove it yourself")
+
+
 def real_path(path: Path) -> Path:
     """Return the absolute path without symlinks; unlike Path.resolve it lets a loop of them stand."""
     return Path(os.path.realpath(path))

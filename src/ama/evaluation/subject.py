@@ -16,9 +16,10 @@ from ama.averaging.schedules.grammar import read_schedule
 from ama.averaging.schedules.schedule import Schedule
 from ama.checkpoint.adapter import is_adapter
 from ama.checkpoint.folder import read_json
+from ama.checkpoint.provenance import provenance
 from ama.checkpoint.resolve import locate, open_pair
 from ama.errors import UserError
-from ama.models import load_model, load_tokenizer, provenance
+from ama.models import load_model, load_tokenizer
 from ama.settings.evaluation import SubjectSettings
 
 

@@ -1,19 +1,35 @@
-"""Load models and tokenizers from local folders, never from a hub."""
+"""Load models and tokenizers from local folders, never from a hub, and count tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
 
 from ama.checkpoint.folder import read_json
 from ama.errors import UserError
-from ama.models.terminal import quiet
+from ama.processes import quiet_deepspeed
 
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+def quiet() -> None:
+    """Turn off transformers' bars over files, and DeepSpeed's remark that there is no accelerator."""
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    quiet_deepspeed()
 
 
 def load_model(folder: Path, dtype: str = "auto") -> PreTrainedModel:
@@ -29,8 +45,6 @@ def load_model(folder: Path, dtype: str = "auto") -> PreTrainedModel:
     Raises:
         UserError: if the folder holds no model that transformers can load, or lacks some of its weights.
     """
-    from transformers import AutoModelForCausalLM
-
     return _load(AutoModelForCausalLM, folder, dtype)
 
 
@@ -47,8 +61,6 @@ def load_reward_model(folder: Path, dtype: str = "auto") -> PreTrainedModel:
     Raises:
         UserError: as `load_model`, and if it is a language model or has another number of outputs.
     """
-    from transformers import AutoModelForSequenceClassification
-
     _check_has_no_language_head(folder)
     model = _load(AutoModelForSequenceClassification, folder, dtype)
     if model.config.num_labels != 1:
@@ -78,9 +90,6 @@ def new_reward_model(folder: Path) -> PreTrainedModel:
     Raises:
         UserError: as `load_model`.
     """
-    from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
-
     level = logging.get_verbosity()
     # transformers reports the head that is missing, which is what is wanted.
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
@@ -123,9 +132,6 @@ def model_of(folder: Path, tensors: Mapping[str, Tensor], label: str, dtype: str
     Raises:
         UserError: transformers knows no such model, or some of its weights are missing.
     """
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
-
     with _user_errors(folder, "model", label):
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         # The class is asked of an empty model: the Auto class does not load without files.
@@ -152,8 +158,6 @@ def new_model(folder: Path) -> PreTrainedModel:
     Raises:
         UserError: if the folder holds no configuration of a causal language model.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
-
     with _user_errors(folder, "model configuration"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         factory: Any = AutoModelForCausalLM
@@ -166,10 +170,25 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     Raises:
         UserError: if the folder holds no tokenizer that transformers can load.
     """
-    from transformers import AutoTokenizer
-
     with _user_errors(folder, "tokenizer"):
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def token_counter(folder: Path) -> tuple[str, Callable[[list[str]], list[int]]]:
+    """Return a name that changes when the tokenizer does, and a function that counts tokens, no special ones.
+
+    Raises:
+        UserError: the folder holds no tokenizer, or a slow one.
+    """
+    tokenizer = load_tokenizer(folder)
+    if not tokenizer.is_fast:
+        raise UserError(f"the tokenizer of {folder} is slow: give a model with a fast one")
+    backend: Any = getattr(tokenizer, "backend_tokenizer")  # noqa: B009 - not in the base class's type
+
+    def count(texts: list[str]) -> list[int]:
+        return [len(ids) for ids in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]]
+
+    return f"tokenizer {sha256(backend.to_str().encode()).hexdigest()[:16]}", count
 
 
 @contextmanager

@@ -5,27 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from torch import Tensor
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from ama.checkpoint.staging import staged_folder, staging_of
-from ama.errors import UserError
-from ama.models.terminal import quiet
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-
-def check_target(target: Path, *, overwrite: bool) -> None:
-    """Check that a model may be saved as `target`.
-
-    Raises:
-        UserError: if it exists and `overwrite` is off, or if it is no model folder.
-    """
-    if target.exists() and not overwrite:
-        raise UserError(f"output {target} exists already: choose another, or replace it with --overwrite")
-    if target.exists() and not (target / "config.json").is_file():
-        raise UserError(f"output {target} is no model folder (no config.json): remove it yourself")
+from ama.models.loading import quiet
 
 
 def save_model(

@@ -17,10 +17,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from ama.checkpoint.staging import check_model_target
 from ama.errors import UserError
-from ama.models.loading import load_model, load_tokenizer
-from ama.models.saving import check_target, save_model
-from ama.models.terminal import quiet
+from ama.models.loading import load_model, load_tokenizer, quiet
+from ama.models.saving import save_model
 from ama.settings.data import SMOLLM2_PACKAGE as PACKAGE
 from ama.settings.data import SmolLM2Settings
 
@@ -35,7 +35,7 @@ def write_smollm2(settings: SmolLM2Settings) -> None:
         UserError: the package is missing, or the target may not be replaced.
     """
     source = _gguf_file()
-    check_target(settings.out, overwrite=settings.overwrite)
+    check_model_target(settings.out, overwrite=settings.overwrite)
     quiet()
     original: Any = AutoModelForCausalLM.from_pretrained(
         source.parent, gguf_file=source.name, dtype=torch.float32

@@ -25,7 +25,7 @@ from ama.ratios.learned_ratios import start_ratios
 from ama.ratios.result import RatioResult, write_result
 from ama.ratios.search import JOURNAL_NAME, search_ratios
 from ama.ratios.terms import Sources, make_objective
-from ama.ratios.trainer import train_ratios, training_arguments
+from ama.ratios.trainer import ratio_arguments, train_ratios
 from ama.sampling.journal import Journal
 from ama.settings.ratios import ObjectiveSettings, RatioSettings, RatioTrainingSettings, SearchSettings
 from ama.training.progress import EvaluationLines, ProgressLines
@@ -87,7 +87,7 @@ def learn_ratios(
     before, after, data, out = map(Path, (before, after, data, out))
     _check(objective, training, search, out / BIN_NAME, overwrite=overwrite)
     quiet()
-    arguments = training_arguments(out, training)
+    arguments = ratio_arguments(out, training)
     tokenizer = load_tokenizer(after)
     samples = read_samples(data)
     blocks_of_data = label_blocks(samples, tokenizer, objective.block_size, objective.loss_on)

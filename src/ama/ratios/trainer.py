@@ -19,7 +19,6 @@ from transformers import (
 )
 
 from ama.models.sharded import gathered
-from ama.processes import join_deepspeed
 from ama.ratios.convergence import describe_path, ratio_path
 from ama.ratios.learned_ratios import LearnedRatios, learned_mask
 from ama.ratios.masked_model import mask_model
@@ -27,6 +26,7 @@ from ama.ratios.objective import Objective
 from ama.ratios.parameter_blocks import ParameterBlocks
 from ama.ratios.result import RatioResult
 from ama.settings.ratios import RatioTrainingSettings
+from ama.training.arguments import training_arguments
 
 _SCALARS = "scalars.bin"
 
@@ -132,35 +132,23 @@ def train_ratios(
     return RatioResult(mask, [start, *ratio_path(history)], verdict, done.metrics)
 
 
-def training_arguments(out: Path, training: RatioTrainingSettings) -> TrainingArguments:
-    """Return the Hugging Face Trainer's arguments, and join the other processes of the run.
+def ratio_arguments(out: Path, training: RatioTrainingSettings) -> TrainingArguments:
+    """Return the Trainer's arguments, and join the other processes of the run.
 
     Raises:
-        UserError: DeepSpeed without a launcher.
+        UserError: as `ama.training.arguments.training_arguments`.
     """
-    deepspeed = str(training.deepspeed) if training.deepspeed else None
-    return TrainingArguments(
-        output_dir=str(out),
-        learning_rate=training.lr,
-        lr_scheduler_type="cosine",
-        warmup_steps=training.warmup,
-        num_train_epochs=training.epochs,
-        max_steps=training.max_steps or -1,
-        per_device_train_batch_size=training.micro_batch,
+    return training_arguments(
+        TrainingArguments,
+        out,
+        training,
+        training.micro_batch,
         gradient_accumulation_steps=training.gradient_accumulation_steps,
-        activation_checkpointing=training.gradient_checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False},
-        weight_decay=0.0,
         max_grad_norm=0.0,
-        seed=training.seed,
-        save_steps=training.save_steps,
-        save_total_limit=1,
         logging_steps=1,
-        logging_nan_inf_filter=False,
-        deepspeed=deepspeed,
-        accelerator_config=join_deepspeed(deepspeed),
-        use_cpu=not torch.accelerator.is_available() and not training.deepspeed,
         remove_unused_columns=False,
-        disable_tqdm=True,
-        report_to="none",
+        # The weights are loaded in bfloat16: nothing is left to cast.
+        bf16=False,
+        # As it stands: there is no model to save whole.
+        deepspeed=str(training.deepspeed) if training.deepspeed else None,
     )

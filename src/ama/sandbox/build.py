@@ -9,15 +9,16 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from transformers import LlamaConfig
 
 from ama.checkpoint.staging import staged_folder, staging_of, writing
 from ama.checkpoint.whole_file import write_whole
 from ama.data.samples import write_samples
 from ama.errors import UserError
-from ama.models import load_tokenizer, new_model, save_model
+from ama.models import load_tokenizer, save_model
 from ama.processes import free_trainer
 from ama.sampling.rollout import rollout
 from ama.sandbox.files import write_data, write_tasks
@@ -28,15 +29,13 @@ from ama.sandbox.words import word_tokenizer
 from ama.sandbox.world import World
 from ama.settings.samples import LossOn
 from ama.settings.sandbox import SandboxSettings
+from ama.settings.training import DpoSettings
 from ama.training.dpo import train_dpo
-from ama.training.language_model import train
 from ama.training.prompts import prompts_of
-from ama.training.raft import Places, run_raft
+from ama.training.raft import train_raft
 from ama.training.reward_model import train_reward_model
 from ama.training.selection import collect, passing
-
-if TYPE_CHECKING:
-    from transformers import LlamaConfig
+from ama.training.sft import train_rows
 
 Stage = tuple[str, Callable[[Path], object]]
 
@@ -117,9 +116,10 @@ class _Builder:
         fresh = self._folder / "fresh"
         size, tokenizer = self._size, load_tokenizer(fresh)
         ids, labels = rows_of(self._world.lessons(), tokenizer, size.row, size.prompt_share, self._seed)
-        torch.manual_seed(self._seed)
+        pairs = zip(ids.tolist(), labels.tolist(), strict=True)
+        rows = [{"input_ids": row, "labels": wanted} for row, wanted in pairs]
         training = replace(size.before, seed=self._seed)
-        train(new_model(fresh), tokenizer, ids, out, training, labels=labels)
+        train_rows(fresh, rows, out, training, block_size=size.row, fresh=True)
 
     def _train_reward_model(self, out: Path) -> None:
         training = replace(self._size.reward, seed=self._seed)
@@ -129,10 +129,13 @@ class _Builder:
     def _train_raft(self, out: Path, loss_on: LossOn) -> None:
         """Run RAFT; its last model is after, and its samples are the collected ones."""
         run = self._folder / out.name.replace("after", "raft")
-        places = Places(self._folder / "before", self._folder / "reward_model", run)
-        training = replace(self._size.policy, seed=self._seed)
-        raft = replace(self._size.raft, loss_on=loss_on)
-        last = run_raft(places, self._world.prompts(), self._size.iterations, raft, training)
+        models = self._folder / "before", self._folder / "reward_model"
+        recipe = replace(
+            self._size.raft,
+            raft=replace(self._size.raft.raft, loss_on=loss_on),
+            training=replace(self._size.raft.training, seed=self._seed),
+        )
+        last = train_raft(*models, self._world.prompts(), run, recipe)
         with staged_folder(_collected(out)):
             shutil.copy(last / "collected.json", staging_of(_collected(out)))
         with staged_folder(out):
@@ -142,17 +145,19 @@ class _Builder:
         size = self._size
         training = replace(size.dpo, seed=self._seed)
         before, pairs = self._folder / "before", self._world.pairs()
-        train_dpo(before, pairs, out, training, beta=size.beta, max_length=size.row)
+        train_dpo(before, pairs, out, DpoSettings(beta=size.beta, max_length=size.row), training)
 
     def _collect_dpo(self, out: Path) -> None:
         """Sample from the model after DPO as RAFT does from its own, once its last iteration is done."""
-        raft = self._size.raft
-        prompts = prompts_of(self._world.prompts(), raft.prompts, self._size.iterations, self._seed)
+        recipe = self._size.raft
+        iterations, count = recipe.raft.iterations, recipe.raft.prompts_per_iteration
+        prompts = prompts_of(self._world.prompts(), count, iterations, self._seed)
         models = self._folder / "after_dpo", self._folder / "reward_model"
         work = out.with_name(f"{out.name}.work")
-        sampling = replace(raft.sampling, seed=self._seed + self._size.iterations + 1)
-        samples = rollout(*models, prompts, sampling, work)
-        drawn = collect(passing(samples, raft.selection).samples, raft.pool, raft.collected, self._seed)
+        sampling = recipe.sampling.seeded(self._seed + iterations + 1)
+        passed = passing(rollout(*models, prompts, sampling, work), recipe.selection)
+        pool, drawn_count = recipe.collection.pool, recipe.collection.collected
+        drawn = collect(passed.samples, pool, drawn_count, self._seed)
         with staged_folder(out):
             write_samples(staging_of(out) / "collected.json", drawn)
         shutil.rmtree(work)
@@ -163,8 +168,6 @@ def _collected(out: Path) -> Path:
 
 
 def _config(vocabulary: int, size: SandboxSize) -> LlamaConfig:
-    from transformers import LlamaConfig
-
     options: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
     return LlamaConfig(
         architectures=["LlamaForCausalLM"],

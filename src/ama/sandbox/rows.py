@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from ama.data.labelled_blocks import IGNORED
 from ama.data.samples import Sample
 from ama.errors import UserError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedTokenizerBase
 
 # Rows that are filled at a time; more would leave less room unused, and take longer.
 _OPEN = 32
@@ -41,8 +40,6 @@ def rows_of(
     Raises:
         UserError: a lesson has more tokens than a row.
     """
-    import torch
-
     source = random.Random(seed)
     end = tokenizer.eos_token_id
     samples = [sample for lesson in lessons for sample in lesson]

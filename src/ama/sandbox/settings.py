@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ama.sandbox.world import WorldSettings
-from ama.settings.sampling import SamplingSettings
-from ama.training.language_model import TrainingSettings
-from ama.training.raft import RaftSettings
-from ama.training.settings import StageSettings
+from ama.settings.samples import CollectionSettings
+from ama.settings.sampling import SeedlessSampling
+from ama.settings.training import RaftRecipe, RaftSettings, TrainingSettings
 
 # lm-eval's stock tasks of reading and translation ask for up to 256 new tokens: a context that has no room
 # for them loses the prompt. Rotary positions let rows be shorter in training.
@@ -28,9 +27,7 @@ class SandboxSize:
         prompt_share: share of the prompts' tokens that before learns, see `ama.sandbox.rows`.
         before: training of before.
         reward: training of the reward model.
-        raft: rejection sampling.
-        iterations: of RAFT.
-        policy: fine-tuning in an iteration of RAFT.
+        raft: rejection sampling and fine-tuning.
         dpo: training of the after by DPO.
         beta: of DPO.
     """
@@ -41,17 +38,20 @@ class SandboxSize:
     row: int
     prompt_share: float
     before: TrainingSettings
-    reward: StageSettings
-    raft: RaftSettings
-    iterations: int
-    policy: StageSettings
-    dpo: StageSettings
+    reward: TrainingSettings
+    raft: RaftRecipe
+    dpo: TrainingSettings
     beta: float
 
 
 def default_settings() -> SandboxSize:
     """Return a world whose checkpoints take some minutes on two cores, and show a tax."""
-    sampling = SamplingSettings(samples=8, max_new_tokens=30, sample_batch=512)
+    raft = RaftRecipe(
+        raft=RaftSettings(iterations=6, prompts_per_iteration=128, block_size=64),
+        sampling=SeedlessSampling(samples=8, max_new_tokens=30, sample_batch=512),
+        collection=CollectionSettings(pool=500, collected=500),
+        training=TrainingSettings(lr=2e-3, epochs=2, batch=32, micro_batch=32),
+    )
     return SandboxSize(
         world=WorldSettings(),
         layers=6,
@@ -59,13 +59,18 @@ def default_settings() -> SandboxSize:
         row=64,
         prompt_share=0.05,
         before=TrainingSettings(
-            lr=7e-3, max_steps=850, batch=24, warmup=0.05, weight_decay=0.01, beta2=0.98, save_steps=250
+            lr=7e-3,
+            max_steps=850,
+            batch=24,
+            micro_batch=None,
+            warmup=0.05,
+            weight_decay=0.01,
+            beta2=0.98,
+            save_steps=250,
         ),
-        reward=StageSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32, save_steps=50),
-        raft=RaftSettings(prompts=128, sampling=sampling, block_size=64, pool=500, collected=500),
-        iterations=6,
-        policy=StageSettings(lr=2e-3, epochs=2, batch=32, micro_batch=32),
-        dpo=StageSettings(lr=1.5e-4, epochs=1, batch=32, micro_batch=32, save_steps=50),
+        reward=TrainingSettings(lr=5e-4, epochs=1, batch=32, micro_batch=32, save_steps=50),
+        raft=raft,
+        dpo=TrainingSettings(lr=1.5e-4, epochs=1, batch=32, micro_batch=32, save_steps=50),
         beta=0.1,
     )
 
@@ -82,13 +87,17 @@ def small_settings() -> SandboxSize:
         held_out_prompts=128,
         questions=64,
     )
-    sampling = replace(full.raft.sampling, samples=4)
+    raft = replace(
+        full.raft,
+        raft=replace(full.raft.raft, iterations=3, prompts_per_iteration=64),
+        sampling=replace(full.raft.sampling, samples=4),
+        collection=CollectionSettings(pool=128, collected=128),
+    )
     return replace(
         full,
         world=world,
         before=replace(full.before, max_steps=300, batch=16),
-        raft=replace(full.raft, prompts=64, sampling=sampling, pool=128, collected=128),
-        iterations=3,
+        raft=raft,
     )
 
 

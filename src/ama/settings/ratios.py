@@ -13,6 +13,7 @@ from ama.settings.base import Settings, option
 from ama.settings.merging import Scope
 from ama.settings.samples import LossOn
 from ama.settings.sampling import SamplingSettings
+from ama.settings.training import TrainerSettings
 
 _LEVEL = re.compile(r"layerwise|linearwise|l?block([1-9][0-9]{0,5})")
 _PIVOTS = re.compile(r"[0-9]{1,6}(#[0-9]{1,6})*")
@@ -114,23 +115,17 @@ class ObjectiveSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RatioTrainingSettings(Settings):
+class RatioTrainingSettings(TrainerSettings):
     """How the ratios are trained."""
 
     lr: float = option(2e-5, "learning rate, per linear map that a ratio governs", above=0)
-    epochs: float = option(1.0, "passes over the samples", above=0, aliases=("num_train_epochs",))
-    max_steps: int | None = option(None, "optimizer steps, in place of epochs", low=1)
-    warmup: float = option(0.03, "share of the steps", low=0, high=1)
-    settle_tolerance: float = option(0.0, "stop when no ratio moves by more; 0: never", low=0, high=1)
-    settle_window: int = option(20, "steps over which none must", low=1)
     micro_batch: int = option(
         1, "blocks at a time on each process", low=1, aliases=("per_device_train_batch_size",)
     )
     gradient_accumulation_steps: int = option(1, "times that many in a step", low=1)
-    gradient_checkpointing: bool = option(False, "recompute activations, to save memory")
+    settle_tolerance: float = option(0.0, "stop when no ratio moves by more; 0: never", low=0, high=1)
+    settle_window: int = option(20, "steps over which none must", low=1)
     bf16: bool = option(False, "load the weights in bfloat16; the ratios stay float32")
-    deepspeed: Path | None = option(None, "DeepSpeed configuration", metavar="FILE")
-    local_rank: int = option(-1, "set by the deepspeed launcher", hidden=True)
     save_steps: int = option(100, "steps between checkpoints to resume from", low=1)
     seed: int = option(0, "of the data's order, the retain samples, the search", low=0, high=2**32 - 1)
 

@@ -1,41 +1,37 @@
-"""From settings to the arguments of TRL's trainers."""
+"""From settings to the arguments of a Trainer, for every training of this project."""
 
 from __future__ import annotations
 
 import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+import torch
+from transformers import TrainingArguments
 
 from ama.errors import UserError
-from ama.processes import free_trainer, join_deepspeed
-from ama.training.settings import StageSettings
+from ama.processes import free_trainer, join_deepspeed, launched
+from ama.settings.training import TrainerSettings, TrainingSettings
 
-if TYPE_CHECKING:
-    from transformers import TrainingArguments
-
-_Arguments = TypeVar("_Arguments", bound="TrainingArguments")
+_Arguments = TypeVar("_Arguments", bound=TrainingArguments)
 
 
-def trainer_arguments(
-    kind: type[_Arguments], work: Path, settings: StageSettings, **others: Any
+def training_arguments(
+    kind: type[_Arguments], work: Path, settings: TrainerSettings, micro_batch: int, **others: Any
 ) -> _Arguments:
-    """Return a trainer's arguments, and join the other processes of the run.
+    """Return a Trainer's arguments, and join the other processes of the run.
 
     Args:
-        kind: the class of the arguments, such as `trl.SFTConfig`.
+        kind: the class of the arguments: `TrainingArguments`, or TRL's such as `SFTConfig`.
         work: folder for the checkpoints.
         settings: the hyperparameters.
-        **others: arguments of this kind of training.
+        micro_batch: examples at a time on each process.
+        **others: arguments of this kind of training, and those that differ in it.
 
     Raises:
-        UserError: a batch that the processes can't share, or a DeepSpeed configuration that is none.
+        UserError: a DeepSpeed configuration that is none, or DeepSpeed without a launcher.
     """
-    import torch
-
-    # TRL uses names that transformers is about to drop.
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-    micro, accumulation = settings.split_batch()
     shared: dict[str, Any] = {
         "output_dir": str(work),
         "learning_rate": settings.lr,
@@ -43,11 +39,9 @@ def trainer_arguments(
         "warmup_steps": settings.warmup,
         "num_train_epochs": settings.epochs,
         "max_steps": settings.max_steps or -1,
-        "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": accumulation,
-        "gradient_checkpointing": settings.gradient_checkpointing,
-        "gradient_checkpointing_kwargs": {"use_reentrant": False},
-        "weight_decay": settings.weight_decay,
+        "per_device_train_batch_size": micro_batch,
+        "activation_checkpointing": settings.gradient_checkpointing,
+        "activation_checkpointing_kwargs": {"use_reentrant": False},
         "seed": settings.seed,
         "bf16": settings.bf16,
         "save_steps": settings.save_steps,
@@ -59,13 +53,48 @@ def trainer_arguments(
         "use_cpu": not torch.accelerator.is_available() and not settings.deepspeed,
         "disable_tqdm": True,
         "report_to": "none",
-        # The blocks to replay are a column that TRL does not know.
-        "remove_unused_columns": not settings.remedies.replay,
     }
     return kind(**{**shared, **others})
 
 
-def deepspeed_config(settings: StageSettings) -> dict[str, Any] | None:
+def stage_arguments(
+    kind: type[_Arguments], work: Path, training: TrainingSettings, **others: Any
+) -> _Arguments:
+    """Return the arguments of a training whose batch counts the examples of all processes.
+
+    Raises:
+        UserError: as `training_arguments` and `split_batch`.
+    """
+    # TRL uses names that transformers is about to drop.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    micro_batch, accumulation = split_batch(training)
+    own = {
+        "gradient_accumulation_steps": accumulation,
+        "weight_decay": training.weight_decay,
+        "adam_beta2": training.beta2,
+    }
+    return training_arguments(kind, work, training, micro_batch, **{**own, **others})
+
+
+def split_batch(training: TrainingSettings) -> tuple[int, int]:
+    """Return how many examples at a time each process takes, and how often in an optimizer step.
+
+    Raises:
+        UserError: the batch is no multiple of the processes, or of what they take at a time.
+    """
+    processes = launched()[1]
+    share, rest = divmod(training.batch, processes)
+    if rest:
+        raise UserError(f"batch {training.batch} can't be shared by {processes} processes: give a multiple")
+    micro = min(training.micro_batch or share, share)
+    if share % micro:
+        raise UserError(
+            f"a process's share of the batch, {share}, is no multiple of micro_batch {micro}: change one"
+        )
+    return micro, share // micro
+
+
+def deepspeed_config(settings: TrainerSettings) -> dict[str, Any] | None:
     """Return the DeepSpeed configuration with what the settings say, None to run without DeepSpeed.
 
     Raises:
@@ -87,13 +116,11 @@ def deepspeed_config(settings: StageSettings) -> dict[str, Any] | None:
     return config
 
 
-def join_for_training(settings: StageSettings) -> None:
+def join_for_training(training: TrainingSettings) -> None:
     """Join the other processes as a training with these settings would, for sampling before it.
 
     Raises:
-        UserError: as `trainer_arguments`.
+        UserError: as `stage_arguments`.
     """
-    from transformers import TrainingArguments
-
-    trainer_arguments(TrainingArguments, Path("unused"), settings)
+    stage_arguments(TrainingArguments, Path("unused"), training)
     free_trainer()

@@ -1,38 +1,37 @@
-"""The remedies that the paper compares with averaging: terms that any trainer's loss may get."""
+"""The baselines that the paper compares with averaging: terms that any trainer's loss may get."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl.models.utils import prepare_deepspeed
 
 from ama.data import pack, read_texts
 from ama.errors import UserError
 from ama.models import load_model
 from ama.models.sharded import is_divided
+from ama.settings.training import BaselineSettings, LoraSettings
 from ama.training.distance import DividedPenalty, distance_penalty
 from ama.training.moving_average import MovingAverage
-from ama.training.settings import RemedySettings, StageSettings
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 REPLAY = "replay_ids"
 
 
-class Remedies:
-    """A mixin for a trainer of TRL: `class Trainer(Remedies, SFTTrainer)`, then `trainer.use(...)`."""
+class WithBaselines:
+    """A mixin for a trainer of TRL: `class Trainer(WithBaselines, SFTTrainer)`, then `trainer.use(...)`."""
 
-    _settings: RemedySettings = RemedySettings()
+    _settings: BaselineSettings = BaselineSettings()
     _before: Any = None
     _start: Mapping[str, nn.Parameter] = {}
     _divided: DividedPenalty | None = None
 
-    def use(self, settings: RemedySettings, before: PreTrainedModel | None) -> None:
+    def use(self, settings: BaselineSettings, before: PreTrainedModel | None) -> None:
         """Add the terms to the loss, and keep a moving average of the weights where one is asked for.
 
         Args:
@@ -98,8 +97,6 @@ def _placed(before: PreTrainedModel, accelerator: Any) -> Any:
     if not any(map(is_divided, before.parameters())):
         place: Any = before.to
         return place(accelerator.device)
-    from trl.models.utils import prepare_deepspeed
-
     return prepare_deepspeed(before, accelerator)
 
 
@@ -133,29 +130,27 @@ def with_replay(
 
 
 def replayed(
-    rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, settings: StageSettings
+    rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, baselines: BaselineSettings
 ) -> list[dict[str, Any]]:
     """Give each row a block of general text to replay, in turn; the rows as they are without replay.
 
     Raises:
         UserError: files that can't be read or fill no block.
     """
-    remedies = settings.remedies
-    if not remedies.replay:
+    if not baselines.replay:
         return rows
-    blocks = pack(read_texts(remedies.replay), tokenizer, remedies.replay_block).tolist()
+    blocks = pack(read_texts(baselines.replay), tokenizer, baselines.replay_block).tolist()
     return [{**row, REPLAY: blocks[number % len(blocks)]} for number, row in enumerate(rows)]
 
 
-def model_before(folder: Path, settings: StageSettings) -> PreTrainedModel | None:
-    """Load the model that the remedies hold on to, None where no remedy needs it; divided under ZeRO-3.
+def model_before(folder: Path, baselines: BaselineSettings, lora: LoraSettings) -> PreTrainedModel | None:
+    """Load the model that the baselines hold on to, None where none needs it; divided under ZeRO-3.
 
     Raises:
         UserError: a penalty on weights together with adapters.
     """
-    remedies = settings.remedies
-    if settings.lora is not None and (remedies.l1 or remedies.l2):
+    if lora.lora_r is not None and (baselines.l1 or baselines.l2):
         raise UserError("--l1 and --l2 hold the weights near before; with --lora_r they are frozen: drop one")
-    if not remedies.needs_before:
+    if not baselines.needs_before:
         return None
     return load_model(folder, "float32")

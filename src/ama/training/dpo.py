@@ -2,32 +2,63 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ama.data.pairs import Pair
-from ama.errors import UserError
+from datasets import Dataset
+from trl.trainer.dpo_config import DPOConfig
+from trl.trainer.dpo_trainer import DPOTrainer
+
+from ama.checkpoint.staging import check_model_target
+from ama.console.command import Chosen
+from ama.data.pairs import Pair, read_pairs
 from ama.models import load_model, load_tokenizer, quiet
 from ama.sampling.encoding import Encoded, check_vocabulary, padding_id
-from ama.training.arguments import trainer_arguments
-from ama.training.baselines import Remedies, model_before, replayed
+from ama.settings.training import (
+    DPO,
+    BaselineSettings,
+    DpoSettings,
+    LoraSettings,
+    TrainingFiles,
+    TrainingSettings,
+)
+from ama.training.arguments import stage_arguments
+from ama.training.baselines import WithBaselines, model_before, replayed
 from ama.training.lora import lora_config
 from ama.training.pair_rows import encode_pairs
-from ama.training.settings import StageSettings
-from ama.training.stage import describe_run, dtype_to_save, finish, train, work_of
+from ama.training.stage import describe_run, finish, train, work_of
+
+_DPO, _LORA, _BASELINES = DpoSettings(), LoraSettings(), BaselineSettings()
+
+
+def run_dpo(
+    files: TrainingFiles,
+    dpo: DpoSettings = _DPO,
+    training: TrainingSettings = DPO,
+    lora: LoraSettings = _LORA,
+    baselines: BaselineSettings = _BASELINES,
+) -> None:
+    """Read pairs and train a model on them; see `train_dpo`.
+
+    Raises:
+        UserError: a result that is there already, data that can't be read, or as `train_dpo`.
+    """
+    check_model_target(files.out, overwrite=files.overwrite)
+    given = Chosen([files, dpo, training, lora, baselines]).record()
+    train_dpo(files.model, read_pairs(files.data), files.out, dpo, training, lora, baselines, given=given)
 
 
 def train_dpo(
     base: Path,
     pairs: Sequence[Pair],
     out: Path,
-    settings: StageSettings,
+    dpo: DpoSettings = _DPO,
+    training: TrainingSettings = DPO,
+    lora: LoraSettings = _LORA,
+    baselines: BaselineSettings = _BASELINES,
     *,
-    beta: float,
-    max_length: int,
-    dtype: str = "auto",
+    given: Mapping[str, object] | None = None,
 ) -> None:
     """Train a model to prefer the preferred replies, and save it; goes on where an earlier run was cut short.
 
@@ -38,38 +69,35 @@ def train_dpo(
         base: folder of the model to start from, which is also the reference.
         pairs: to train on.
         out: folder for the trained model.
-        settings: the hyperparameters.
-        beta: the larger, the nearer the model stays to `base` (paper, 0.1).
-        max_length: pairs with a text of more tokens are left out, and counted on stderr.
-        dtype: of the weights that are written, `auto` for those of `base`.
+        dpo: beta, and how long a text may be: pairs with a longer one are left out, and counted on stderr.
+        training: the hyperparameters.
+        lora: adapters to train in place of the weights.
+        baselines: terms of the loss that hold the model near `base`.
+        given: settings of the command, for the record.
 
     Raises:
-        UserError: no pair is short enough, a tokenizer that does not fit, a number out of range, an
+        UserError: no pair is short enough, a tokenizer that does not fit, a batch that can't be divided, an
             unfinished run of other settings in the work folder, or a loss that is no number.
     """
-    from datasets import Dataset
-    from trl.trainer.dpo_config import DPOConfig
-    from trl.trainer.dpo_trainer import DPOTrainer
-
-    if not 0 < beta < math.inf:
-        raise UserError(f"beta {beta}: must be positive and finite")
     quiet()
     tokenizer = load_tokenizer(base)
     padding_id(tokenizer)
     rows: list[dict[str, Any]] = [
         _row(chosen, rejected)
-        for _, chosen, rejected in encode_pairs(tokenizer, pairs, max_length, "training")
+        for _, chosen, rejected in encode_pairs(tokenizer, pairs, dpo.max_length, "training")
     ]
-    rows = replayed(rows, tokenizer, settings)
-    run = describe_run(settings, rows, base=str(base), beta=beta, max_length=max_length, dtype=dtype)
-    options: dict[str, Any] = {"max_length": None, "beta": beta}
-    arguments = trainer_arguments(DPOConfig, work_of(out), settings, **options)
+    rows = replayed(rows, tokenizer, baselines)
+    run = describe_run([dpo, training, lora, baselines], rows, base=str(base))
+    options: dict[str, Any] = {"max_length": None, "beta": dpo.beta}
+    # The blocks to replay are a column that TRL does not know.
+    options["remove_unused_columns"] = not baselines.replay
+    arguments = stage_arguments(DPOConfig, work_of(out), training, **options)
     # After the arguments: under ZeRO-3 they have the weights loaded in parts.
     model = load_model(base, "float32")
     check_vocabulary(model, tokenizer)
-    held = model_before(base, settings)
+    held = model_before(base, baselines, lora)
 
-    class Trainer(Remedies, DPOTrainer):
+    class Trainer(WithBaselines, DPOTrainer):
         """TRL's, for pairs that are tokens already, as everywhere in this project."""
 
         def _prepare_dataset(self, dataset: Dataset, *_: object) -> Dataset:
@@ -78,15 +106,15 @@ def train_dpo(
     trainer = Trainer(
         model=model,
         # With adapters the reference is the model without them.
-        ref_model=load_model(base, "float32") if settings.lora is None else None,
+        ref_model=load_model(base, "float32") if lora.lora_r is None else None,
         args=arguments,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        peft_config=lora_config(settings.lora, model, None),
+        peft_config=lora_config(lora, model, None),
     )
-    trainer.use(settings.remedies, held)
+    trainer.use(baselines, held)
     train(trainer, run)
-    finish(trainer, tokenizer, base, out, dtype_to_save(dtype, base), run)
+    finish(trainer, tokenizer, base, out, training.dtype, run, given)
 
 
 def _row(chosen: Encoded, rejected: Encoded) -> dict[str, list[int]]:

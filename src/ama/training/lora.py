@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from torch import Tensor
+from torch.nn import Linear
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from ama.errors import UserError
-from ama.training.settings import LoraSettings
-
-if TYPE_CHECKING:
-    from peft import LoraConfig, PeftModel
-    from torch import Tensor
-    from transformers import PreTrainedModel
+from ama.settings.training import LoraSettings
 
 _PATTERNS = {"mlp": r"\b(mlp|fc1|fc2|feed_forward)\b", "attention": r"attn|attention", "all": ""}
 
 
-def lora_config(settings: LoraSettings | None, model: PreTrainedModel, head: str | None) -> LoraConfig | None:
-    """Return PEFT's configuration, None for settings of None.
+def lora_config(settings: LoraSettings, model: PreTrainedModel, head: str | None) -> LoraConfig | None:
+    """Return PEFT's configuration, None where no adapters are trained.
 
     Args:
         settings: rank and the like.
@@ -28,24 +29,19 @@ def lora_config(settings: LoraSettings | None, model: PreTrainedModel, head: str
     Raises:
         UserError: no linear map of the model has such a name.
     """
-    if settings is None:
+    if settings.lora_r is None:
         return None
-    from peft import LoraConfig
-
     return LoraConfig(
-        r=settings.r,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]
-        lora_dropout=settings.dropout,
-        target_modules=_targets(settings.modules, model),
+        r=settings.lora_r,
+        lora_alpha=settings.lora_alpha,  # type: ignore[arg-type]
+        lora_dropout=settings.lora_dropout,
+        target_modules=_targets(settings.lora_modules, model),
         modules_to_save=[head] if head else None,
         task_type="SEQ_CLS" if head else "CAUSAL_LM",
     )
 
 
 def _targets(wanted: str, model: PreTrainedModel) -> list[str]:
-    from torch.nn import Linear
-    from transformers.pytorch_utils import Conv1D
-
     heads = ("lm_head", "score", "embed_out")
     linears = [
         name
@@ -71,8 +67,6 @@ def merged(model: PeftModel, base: PreTrainedModel, state: Mapping[str, Tensor])
         base: its base model, loaded anew.
         state: all of the trained model's parameters, whole.
     """
-    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
-
     adapters: Any = get_peft_model_state_dict(model, state_dict=dict(state))
     whole: Any = get_peft_model(base, model.peft_config["default"])
     set_peft_model_state_dict(whole, adapters)

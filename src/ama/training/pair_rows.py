@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from transformers import PreTrainedTokenizerBase
 
 from ama.data.pairs import Pair
 from ama.sampling.encoding import Encoded, encode_dialogues
 from ama.sampling.lengths import short_enough
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 
 def encode_pairs(

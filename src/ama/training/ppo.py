@@ -5,27 +5,50 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from transformers import PrinterCallback, set_seed
+import torch
+from accelerate import Accelerator
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, set_seed
 
+from ama.checkpoint.staging import check_model_target
+from ama.console.command import Chosen
 from ama.errors import UserError
 from ama.models import load_model, load_reward_model, load_tokenizer, quiet
 from ama.processes import launched
 from ama.sampling.encoding import check_vocabulary, context_length, encode_prompts
-from ama.training.arguments import trainer_arguments
+from ama.sampling.prompts import read_prompts
+from ama.settings.sampling import PromptSettings
+from ama.settings.training import PPO, LoraSettings, PolicyFiles, PpoSettings, TrainingSettings
+from ama.training.arguments import stage_arguments
 from ama.training.lora import lora_config
 from ama.training.ppo_rounds import Checkpoints, Prompts, RoundLines
-from ama.training.ppo_settings import PpoSettings
 from ama.training.resume import open_work
-from ama.training.settings import StageSettings
-from ama.training.stage import describe_run, dtype_to_save, finish, work_of
+from ama.training.stage import describe_run, finish, work_of
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+_LORA, _PPO = LoraSettings(), PpoSettings()
+
+
+def run_ppo(
+    files: PolicyFiles,
+    prompting: PromptSettings,
+    ppo: PpoSettings = _PPO,
+    training: TrainingSettings = PPO,
+    lora: LoraSettings = _LORA,
+) -> None:
+    """Read prompts and train a model on its replies to them; see `train_ppo`.
+
+    Raises:
+        UserError: a result that is there already, data that can't be read, or as `train_ppo`.
+    """
+    check_model_target(files.out, overwrite=files.overwrite)
+    quiet()
+    prompts = read_prompts(prompting.prompts, files.model, prompting.max_prompt_tokens)
+    given = Chosen([files, prompting, ppo, training, lora]).record()
+    train_ppo(files.model, files.reward_model, prompts, files.out, ppo, training, lora, given=given)
 
 
 def train_ppo(
@@ -33,9 +56,11 @@ def train_ppo(
     judge: Path,
     prompts: Sequence[str],
     out: Path,
-    settings: StageSettings,
-    ppo: PpoSettings,
-    dtype: str = "auto",
+    ppo: PpoSettings = _PPO,
+    training: TrainingSettings = PPO,
+    lora: LoraSettings = _LORA,
+    *,
+    given: Mapping[str, object] | None = None,
 ) -> None:
     """Train a model against a reward model by PPO, and save it; goes on where an earlier run was cut short.
 
@@ -47,9 +72,10 @@ def train_ppo(
         judge: folder of the reward model, of the same vocabulary.
         prompts: to sample replies to.
         out: folder for the trained model.
-        settings: the hyperparameters.
-        ppo: those of PPO.
-        dtype: of the weights that are written, `auto` for those of `base`.
+        ppo: rounds and rewards; each round gives `epochs` * rollouts / batch optimizer steps.
+        training: the hyperparameters, without a micro_batch: each process takes its share at once.
+        lora: adapters to train in place of the weights.
+        given: settings of the command, for the record.
 
     Raises:
         UserError: two vocabularies, no padding token of its own, a prompt that is too long, or rollouts that
@@ -57,8 +83,6 @@ def train_ppo(
     """
     # TRL warns that this part may change; it is pinned.
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    from accelerate import Accelerator
-    from datasets import Dataset
     from trl.experimental.ppo.ppo_config import PPOConfig
     from trl.experimental.ppo.ppo_trainer import PPOTrainer
 
@@ -68,12 +92,12 @@ def train_ppo(
     tokenizer.pad_token_id = padding_apart(tokenizer)
     tokenizer.padding_side = "left"
     rows = encode_prompts(tokenizer, prompts)
-    share, minibatches = _shares(settings, ppo)
+    share, minibatches = _shares(training, ppo)
     if len(rows) < ppo.rollouts:
         raise UserError(
             f"{len(rows)} prompts are fewer than the {ppo.rollouts} rollouts of a round: lower --rollouts"
         )
-    run = describe_run(settings, rows, base=str(base), judge=str(judge), ppo=asdict(ppo), dtype=dtype)
+    run = describe_run([ppo, training, lora], rows, base=str(base), judge=str(judge))
     own: dict[str, Any] = {
         # One share at a time: with accumulation TRL would step once a round, whatever the minibatches.
         "per_device_train_batch_size": share,
@@ -83,7 +107,7 @@ def train_ppo(
         # TRL's trainer clips no gradient; DeepSpeed shall not either.
         "max_grad_norm": 0.0,
         "num_mini_batches": minibatches,
-        "num_ppo_epochs": int(settings.epochs),
+        "num_ppo_epochs": int(training.epochs),
         "total_episodes": ppo.rollouts * ppo.rounds,
         "response_length": ppo.max_new_tokens,
         "stop_token": "eos",
@@ -95,7 +119,7 @@ def train_ppo(
         "logging_steps": 1,
     }
     work = work_of(out)
-    arguments = trainer_arguments(PPOConfig, work, settings, **own)
+    arguments = stage_arguments(PPOConfig, work, training, **own)
     if arguments.deepspeed_plugin:
         # TRL makes an accelerator without the plugin, which then takes over that of this one.
         Accelerator(deepspeed_plugin=arguments.deepspeed_plugin)
@@ -103,20 +127,20 @@ def train_ppo(
     check_vocabulary(policy, tokenizer)
     _check_room(rows, policy, ppo.max_new_tokens)
     # Adapters are drawn before TRL seeds anything, and it never seeds NumPy, which orders the minibatches.
-    set_seed(settings.seed)
+    set_seed(training.seed)
     trainer = PPOTrainer(
         args=arguments,
         processing_class=tokenizer,
         model=policy,
-        ref_model=load_model(base, "float32") if settings.lora is None else None,
-        reward_model=_shifted(load_reward_model(judge, "float32"), ppo.baseline),
+        ref_model=load_model(base, "float32") if lora.lora_r is None else None,
+        reward_model=_shifted(load_reward_model(judge, "float32"), ppo.reward_baseline),
         value_model=load_reward_model(judge, "float32"),
         train_dataset=Dataset.from_list([{"input_ids": row} for row in rows]),
         callbacks=[RoundLines()],
-        peft_config=lora_config(settings.lora, policy, None),
+        peft_config=lora_config(lora, policy, None),
     )
     _go_through_rounds(trainer, rows, ppo.rollouts, run)
-    finish(trainer, load_tokenizer(base), base, out, dtype_to_save(dtype, base), run, part="policy")
+    finish(trainer, load_tokenizer(base), base, out, training.dtype, run, given, part="policy")
 
 
 def _go_through_rounds(
@@ -172,21 +196,21 @@ def _check_room(rows: Sequence[Sequence[int]], model: PreTrainedModel, new_token
         )
 
 
-def _shares(settings: StageSettings, ppo: PpoSettings) -> tuple[int, int]:
+def _shares(training: TrainingSettings, ppo: PpoSettings) -> tuple[int, int]:
     """Return the rollouts of each process, and how many minibatches they make."""
+    if training.micro_batch is not None:
+        raise UserError("--micro_batch: PPO takes a process's share of --batch at once: leave it out")
     processes = launched()[1]
-    if ppo.rollouts % settings.batch or settings.batch % processes:
+    if ppo.rollouts % training.batch or training.batch % processes:
         raise UserError(
-            f"rollouts {ppo.rollouts}, batch {settings.batch}, {processes} processes: each must be "
+            f"rollouts {ppo.rollouts}, batch {training.batch}, {processes} processes: each must be "
             "a multiple of the next"
         )
-    return ppo.rollouts // processes, ppo.rollouts // settings.batch
+    return ppo.rollouts // processes, ppo.rollouts // training.batch
 
 
 def _shifted(judge: PreTrainedModel, baseline: float) -> PreTrainedModel:
     """Subtract a number from a reward model's output."""
-    import torch
-
     head: Any = judge.score
     if baseline:
         head.bias = torch.nn.Parameter(torch.full((1,), -baseline))

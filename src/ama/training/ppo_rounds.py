@@ -9,16 +9,14 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from accelerate import Accelerator
 from transformers import TrainerCallback
 
 from ama.checkpoint.whole_file import write_whole
 from ama.errors import UserError
 from ama.training.prompts import prompts_of
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 _STATE = "trainer_state.json"
 _KEPT = ("global_step", "episode", "log_history")

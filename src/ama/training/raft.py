@@ -3,85 +3,56 @@
 from __future__ import annotations
 
 import gc
+import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ama.checkpoint.whole_file import write_whole
+from ama.console.command import Chosen
 from ama.data.samples import Sample, read_samples, write_samples
 from ama.errors import UserError
+from ama.models import load_reward_model, quiet
 from ama.processes import free_trainer, is_first, wait
+from ama.sampling.measures import mean_over_prompts
+from ama.sampling.prompts import read_prompts
 from ama.sampling.rollout import rollout
-from ama.settings.samples import LossOn
-from ama.settings.sampling import SamplingSettings
+from ama.settings.sampling import PromptSettings
+from ama.settings.training import RaftFiles, RaftRecipe, SftSettings
+from ama.training.arguments import join_for_training
 from ama.training.prompts import prompts_of
 from ama.training.resume import open_work
-from ama.training.selection import Selection, SelectionSettings, collect, passing, select
-from ama.training.settings import StageSettings
+from ama.training.selection import Selection, collect, passing, select
 from ama.training.sft import train_sft
 from ama.training.stage import describe_run
-from ama.training.summary import write_summary
 
 
-@dataclass(frozen=True)
-class RaftSettings:
-    """What decides a RAFT run, apart from models, prompts and the training of an iteration.
-
-    Attributes:
-        prompts: of an iteration.
-        sampling: of the replies; its samples are those to each prompt.
-        selection: of the samples to train on.
-        block_size: tokens of a sample, at most.
-        loss_on: which tokens count in the training.
-        pool: how many samples with the highest rewards the collected ones are drawn from.
-        collected: how many are drawn for the training of averaging ratios.
+def run_raft(files: RaftFiles, prompting: PromptSettings, recipe: RaftRecipe) -> None:
+    """Read the prompts and run RAFT; the processes of a run share the work. See `train_raft`.
 
     Raises:
-        UserError: for a number outside its range.
+        UserError: data or models that can't be read, or as `train_raft`.
     """
-
-    prompts: int = 2048
-    sampling: SamplingSettings = field(default_factory=lambda: SamplingSettings(samples=32))
-    selection: SelectionSettings = field(default_factory=SelectionSettings)
-    block_size: int = 512
-    loss_on: LossOn = LossOn.RESPONSE
-    pool: int = 5000
-    collected: int = 2000
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name in ("prompts", "block_size", "pool", "collected"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} {getattr(self, name)}: must be 1 or more")
+    quiet()
+    prompts = read_prompts(prompting.prompts, files.model, prompting.max_prompt_tokens)
+    # Read now, so that a wrong one is not found out after hours of sampling.
+    load_reward_model(files.reward_model)
+    join_for_training(recipe.training)
+    given = Chosen([files, prompting, *recipe.groups()]).record()
+    last = train_raft(files.model, files.reward_model, prompts, files.out, recipe, given)
+    sys.stderr.write(f"model: {last / 'model'}, samples for learned ratios: {last / 'collected.json'}\n")
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where a RAFT run reads and writes.
-
-    Attributes:
-        before: folder of the model to start from.
-        judge: folder of the reward model.
-        out: folder of the run, with a folder for each iteration.
-    """
-
-    before: Path
-    judge: Path
-    out: Path
-
-    def iteration(self, number: int) -> Path:
-        """Return the folder of an iteration, counted from 1."""
-        return self.out / f"iteration_{number:02d}"
-
-    def model(self, number: int) -> Path:
-        """Return the folder of the model after an iteration; after 0 it is before."""
-        return self.iteration(number) / "model" if number else self.before
-
-
-def run_raft(
-    places: Places, prompts: Sequence[str], iterations: int, settings: RaftSettings, training: StageSettings
+def train_raft(
+    before: Path,
+    judge: Path,
+    prompts: Sequence[str],
+    out: Path,
+    recipe: RaftRecipe,
+    given: Mapping[str, object] | None = None,
 ) -> Path:
     """Run RAFT up to an iteration and collect samples of its model; what is there is not done again.
 
@@ -90,13 +61,12 @@ def run_raft(
     (text_only with rewards, for `ama.optimize_masks`) and collected_summary.json.
 
     Args:
-        places: models and folder.
+        before: folder of the model to start from.
+        judge: folder of the reward model.
         prompts: to sample replies to.
-        iterations: 1 or more. Not part of what makes the run: more go on, fewer stop earlier.
-        settings: of the run.
-        training: of the fine-tuning; iteration i is seeded by seed + i. With a moving average of the weights,
-            an iteration samples from the average of the one before, and its weights and its average go on
-            from there: one average over all iterations, to which the weights return after each.
+        out: folder of the run, with a folder for each iteration.
+        recipe: of the run.
+        given: settings of the command, for the record of each model.
 
     Returns:
         The folder of the last iteration.
@@ -104,83 +74,122 @@ def run_raft(
     Raises:
         UserError: the folder holds another run, no sample passes the filters, or as the steps raise.
     """
-    run = describe_run(
-        training, list(prompts), before=str(places.before), judge=str(places.judge), raft=asdict(settings)
-    )
+    run = describe_run(recipe.groups(), list(prompts), before=str(before), judge=str(judge))
+    # More iterations go on, fewer stop earlier.
+    del run["iterations"]
     if is_first():
-        open_work(places.out, run)
+        open_work(out, run)
     wait()
-    begun, done = time.monotonic(), 0
-    for number in range(1, iterations + 1):
-        chosen = _selected(places, prompts, number, settings, training)
-        if not places.model(number).exists():
+    return _Run(before, judge, prompts, out, recipe, given).up_to(recipe.raft.iterations)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run of RAFT in its folder, of which every step that is done is kept."""
+
+    before: Path
+    judge: Path
+    prompts: Sequence[str]
+    out: Path
+    recipe: RaftRecipe
+    given: Mapping[str, object] | None
+
+    def up_to(self, iterations: int) -> Path:
+        """Do what is missing of some iterations; return the folder of the last one."""
+        recipe, begun, done = self.recipe, time.monotonic(), 0
+        rows = SftSettings(block_size=recipe.raft.block_size, loss_on=recipe.raft.loss_on)
+        for number in range(1, iterations + 1):
+            samples = self._selected(number)
+            if self._model(number).exists():
+                continue
             train_sft(
-                places.model(number - 1),
-                chosen,
-                places.model(number),
-                replace(training, seed=training.seed + number),
-                block_size=settings.block_size,
-                loss_on=settings.loss_on,
-                pack=False,
-                before=places.before,
+                self._model(number - 1),
+                samples,
+                self._model(number),
+                rows,
+                replace(recipe.training, seed=recipe.training.seed + number),
+                recipe.lora,
+                recipe.baselines,
+                before=self.before,
+                given=self.given,
             )
             free_trainer()
             done += 1
             left = (time.monotonic() - begun) / done * (iterations - number)
             if is_first():
                 sys.stderr.write(f"RAFT: iteration {number} of {iterations} done, {left:.0f} s left\n")
-    _collect(places, prompts, iterations, settings, training)
-    return places.iteration(iterations)
+        self._collect(iterations)
+        return self._folder(iterations)
 
+    def _folder(self, number: int) -> Path:
+        """Return the folder of an iteration, counted from 1."""
+        return self.out / f"iteration_{number:02d}"
 
-def _selected(
-    places: Places, prompts: Sequence[str], number: int, settings: RaftSettings, training: StageSettings
-) -> list[Sample]:
-    """Return the samples that an iteration trains on, from their file if there is one."""
-    folder = places.iteration(number)
-    if not (folder / "summary.json").is_file():
-        samples = _sample(places, prompts, number, settings, training, folder / "sampling")
-        chosen = select(samples, settings.selection)
+    def _model(self, number: int) -> Path:
+        """Return the folder of the model after an iteration; after 0 it is before."""
+        return self._folder(number) / "model" if number else self.before
+
+    def _selected(self, number: int) -> list[Sample]:
+        """Return the samples that an iteration trains on, from their file if there is one."""
+        folder = self._folder(number)
+        if not (folder / "summary.json").is_file():
+            samples = self._sample(number, folder / "sampling")
+            chosen = select(samples, self.recipe.selection)
+            if is_first():
+                write_samples(folder / "selected.json", chosen.samples, joined=False)
+                _write_summary(folder / "summary.json", self._model(number - 1), samples, chosen)
         if is_first():
-            write_samples(folder / "selected.json", chosen.samples, joined=False)
-            write_summary(folder / "summary.json", places.model(number - 1), samples, chosen)
-    if is_first():
-        shutil.rmtree(folder / "sampling", ignore_errors=True)
-    wait()
-    return read_samples(folder / "selected.json")
+            shutil.rmtree(folder / "sampling", ignore_errors=True)
+        wait()
+        return read_samples(folder / "selected.json")
 
-
-def _collect(
-    places: Places, prompts: Sequence[str], number: int, settings: RaftSettings, training: StageSettings
-) -> None:
-    """Sample once more, with the model after an iteration, and draw from the samples with high rewards."""
-    folder = places.iteration(number)
-    if not (folder / "collected_summary.json").is_file():
-        samples = _sample(places, prompts, number + 1, settings, training, folder / "collecting")
-        passed = passing(samples, settings.selection)
-        drawn = collect(passed.samples, settings.pool, settings.collected, training.seed)
-        if not drawn:
-            raise UserError("no sample of the last model passes the filters: stop at an earlier iteration")
+    def _collect(self, number: int) -> None:
+        """Sample once more, with the model after an iteration, and draw from those with high rewards."""
+        folder, recipe = self._folder(number), self.recipe
+        if not (folder / "collected_summary.json").is_file():
+            samples = self._sample(number + 1, folder / "collecting")
+            passed = passing(samples, recipe.selection)
+            pool, count = recipe.collection.pool, recipe.collection.collected
+            drawn = collect(passed.samples, pool, count, recipe.training.seed)
+            if not drawn:
+                raise UserError("no sample of the last model passes the filters: stop an iteration earlier")
+            if is_first():
+                write_samples(folder / "collected.json", drawn)
+                chosen = Selection(drawn, passed.dropped)
+                _write_summary(folder / "collected_summary.json", self._model(number), samples, chosen)
         if is_first():
-            write_samples(folder / "collected.json", drawn)
-            chosen = Selection(drawn, passed.dropped)
-            write_summary(folder / "collected_summary.json", places.model(number), samples, chosen)
-    if is_first():
-        shutil.rmtree(folder / "collecting", ignore_errors=True)
-    wait()
+            shutil.rmtree(folder / "collecting", ignore_errors=True)
+        wait()
+
+    def _sample(self, number: int, work: Path) -> list[Sample]:
+        """Sample with the model that an iteration begins with, on the prompts of that iteration."""
+        training, raft = self.recipe.training, self.recipe.raft
+        prompts = prompts_of(self.prompts, raft.prompts_per_iteration, number - 1, training.seed)
+        sampling = self.recipe.sampling.seeded(training.seed + number)
+        dtype = "bfloat16" if training.bf16 else "float32"
+        samples = rollout(self._model(number - 1), self.judge, prompts, sampling, work, dtype)
+        gc.collect()
+        return samples
 
 
-def _sample(
-    places: Places,
-    prompts: Sequence[str],
-    number: int,
-    settings: RaftSettings,
-    training: StageSettings,
-    work: Path,
-) -> list[Sample]:
-    chosen = prompts_of(prompts, settings.prompts, number - 1, training.seed)
-    sampling = replace(settings.sampling, seed=training.seed + number)
-    dtype = "bfloat16" if training.bf16 else "float32"
-    samples = rollout(places.model(number - 1), places.judge, chosen, sampling, work, dtype)
-    gc.collect()
-    return samples
+def _write_summary(path: Path, model: Path, samples: Sequence[Sample], chosen: Selection) -> None:
+    """Write the mean reward of a model's samples, its standard error over prompts, and what was kept."""
+    mean = mean_over_prompts(
+        [sample.prompt for sample in samples], [sample.reward or 0.0 for sample in samples]
+    )
+    kept = [sample.reward or 0.0 for sample in chosen.samples]
+    summary = {
+        "model": str(model),
+        "mean_reward": mean.value,
+        "stderr": mean.stderr or 0.0,
+        "prompts": mean.n,
+        "samples": len(samples),
+        "dropped": chosen.dropped,
+        "kept": len(kept),
+        "mean_reward_of_kept": sum(kept) / len(kept),
+    }
+    write_whole(path, [json.dumps(summary, indent=1)])
+    sys.stderr.write(
+        f"{model}: mean reward {mean.value:.3f} +- {summary['stderr']:.3f} on {mean.n} prompts; "
+        f"{len(kept)} samples kept, with {summary['mean_reward_of_kept']:.3f}\n"
+    )

@@ -10,17 +10,32 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ama.data.pairs import Pair
+from datasets import Dataset
+from transformers import set_seed
+from trl.trainer.reward_config import RewardConfig
+from trl.trainer.reward_trainer import RewardTrainer
+
+from ama.checkpoint.staging import check_model_target
+from ama.console.command import Chosen
+from ama.data.pairs import Pair, read_pairs
 from ama.errors import UserError
 from ama.models import load_reward_model, load_tokenizer, new_reward_model, quiet
+from ama.processes import own_device
 from ama.sampling.encoding import check_vocabulary, padding_id
 from ama.sampling.reward import score_texts
-from ama.training.arguments import trainer_arguments
+from ama.settings.training import (
+    REWARD,
+    LoraSettings,
+    RewardModelSettings,
+    TrainingFiles,
+    TrainingSettings,
+)
+from ama.training.arguments import stage_arguments
 from ama.training.lora import lora_config
 from ama.training.pair_rows import encode_pairs
-from ama.training.settings import StageSettings
-from ama.training.stage import describe_run, dtype_to_save, finish, train, work_of
+from ama.training.stage import describe_run, finish, train, work_of
 
+_LORA, _REWARD_MODEL = LoraSettings(), RewardModelSettings()
 _QUANTILE = 1.959964
 
 
@@ -73,15 +88,45 @@ def hold_out(pairs: Sequence[Pair], share: float, seed: int) -> tuple[list[Pair]
     return parts
 
 
+def run_reward_model(
+    files: TrainingFiles,
+    reward_model: RewardModelSettings = _REWARD_MODEL,
+    training: TrainingSettings = REWARD,
+    lora: LoraSettings = _LORA,
+) -> None:
+    """Read pairs, train a reward model on them and measure it on others; see `train_reward_model`.
+
+    Raises:
+        UserError: a result that is there already, data that can't be read, or as `train_reward_model`.
+    """
+    check_model_target(files.out, overwrite=files.overwrite)
+    pairs = read_pairs(files.data)
+    if reward_model.eval_data:
+        held_out = read_pairs(reward_model.eval_data)
+    else:
+        pairs, held_out = hold_out(pairs, reward_model.held_out, training.seed)
+    train_reward_model(
+        files.model,
+        pairs,
+        held_out,
+        files.out,
+        training,
+        lora,
+        max_length=reward_model.max_length,
+        given=Chosen([files, reward_model, training, lora]).record(),
+    )
+
+
 def train_reward_model(
     base: Path,
     pairs: Sequence[Pair],
     held_out: Sequence[Pair],
     out: Path,
-    settings: StageSettings,
+    training: TrainingSettings = REWARD,
+    lora: LoraSettings = _LORA,
     *,
-    max_length: int,
-    dtype: str = "auto",
+    max_length: int = _REWARD_MODEL.max_length,
+    given: Mapping[str, object] | None = None,
 ) -> None:
     """Train a reward model on -log sigmoid(r_chosen - r_rejected), save it and report its accuracy.
 
@@ -92,19 +137,15 @@ def train_reward_model(
         pairs: to train on.
         held_out: to measure on.
         out: folder for the reward model.
-        settings: the hyperparameters.
-        max_length: pairs with a text of more tokens are left out (paper, 512), and counted on stderr.
-        dtype: of the weights that are written, `auto` for those of `base`.
+        training: the hyperparameters.
+        lora: adapters to train in place of the weights.
+        max_length: pairs with a text of more tokens are left out, and counted on stderr.
+        given: settings of the command, for the record.
 
     Raises:
-        UserError: no pair is short enough, a tokenizer that does not fit, a number out of range, an
+        UserError: no pair is short enough, a tokenizer that does not fit, a batch that can't be divided, an
             unfinished run of other settings in the work folder, or a loss that is no number.
     """
-    from datasets import Dataset
-    from transformers import set_seed
-    from trl.trainer.reward_config import RewardConfig
-    from trl.trainer.reward_trainer import RewardTrainer
-
     quiet()
     tokenizer = load_tokenizer(base)
     pad = padding_id(tokenizer)
@@ -113,16 +154,11 @@ def train_reward_model(
         for _, chosen, rejected in encode_pairs(tokenizer, pairs, max_length, "training")
     ]
     measured_on = [pair for pair, *_ in encode_pairs(tokenizer, held_out, max_length, "held-out")]
-    run = describe_run(
-        settings,
-        [rows, [asdict(pair) for pair in measured_on]],
-        base=str(base),
-        max_length=max_length,
-        dtype=dtype,
-    )
+    data = [rows, [asdict(pair) for pair in measured_on]]
+    run = describe_run([training, lora], data, base=str(base), max_length=max_length)
     options: dict[str, Any] = {"max_length": None}
-    arguments = trainer_arguments(RewardConfig, work_of(out), settings, **options)
-    set_seed(settings.seed)
+    arguments = stage_arguments(RewardConfig, work_of(out), training, **options)
+    set_seed(training.seed)
     model = new_reward_model(base)
     check_vocabulary(model, tokenizer)
     model.config.pad_token_id = pad
@@ -131,12 +167,12 @@ def train_reward_model(
         args=arguments,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        peft_config=lora_config(settings.lora, model, "score"),
+        peft_config=lora_config(lora, model, "score"),
     )
     train(trainer, run)
 
     def measure(folder: Path) -> Mapping[str, object]:
-        accuracy = measure_accuracy(folder, measured_on, settings.micro_batch * 4)
+        accuracy = measure_accuracy(folder, measured_on, 4 * (training.micro_batch or training.batch))
         if trainer.is_world_process_zero():
             sys.stderr.write(
                 f"accuracy on {accuracy.pairs} held-out pairs: {accuracy.value:.3f} "
@@ -144,15 +180,13 @@ def train_reward_model(
             )
         return {"accuracy": asdict(accuracy)}
 
-    finish(trainer, tokenizer, base, out, dtype_to_save(dtype, base), run, measure)
+    finish(trainer, tokenizer, base, out, training.dtype, run, given, measure)
 
 
 def measure_accuracy(folder: Path, pairs: Sequence[Pair], batch: int) -> Accuracy:
     """Return how often a reward model prefers the preferred reply; the processes of a run share the work."""
-    from accelerate import PartialState
-
     model: Any = load_reward_model(folder)
-    model.to(PartialState().device)
+    model.to(own_device())
     texts = [pair.prompt + reply for pair in pairs for reply in (pair.chosen, pair.rejected)]
     scores = score_texts(model, load_tokenizer(folder), texts, batch)
     right = sum(chosen > rejected for chosen, rejected in zip(scores[::2], scores[1::2], strict=True))

@@ -6,50 +6,13 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from ama.data.samples import Sample
 from ama.errors import UserError
 from ama.sampling.measures import distinct
+from ama.settings.training import Keep, SelectionSettings
 
 _WINDOW = 3
-
-
-class Keep(StrEnum):
-    """Which of the samples that pass the filters are kept."""
-
-    BEST = "best"
-    TOP_SHARE = "top_share"
-
-
-@dataclass(frozen=True)
-class SelectionSettings:
-    """How samples are selected.
-
-    Attributes:
-        keep: `best`: the highest reward of each prompt (paper, RSF); `top_share`: the highest of all, as
-            LMFlow's RAFT.
-        top_share: which share of all samples the latter keeps, in (0, 1].
-        min_characters: of a reply without the white space around it.
-        forbidden: a reply with this text is dropped; empty for none.
-        max_repetition: of a reply, see `repetition`, in [0, 1].
-
-    Raises:
-        UserError: for a number outside its range.
-    """
-
-    keep: Keep = Keep.BEST
-    top_share: float = 0.125
-    min_characters: int = 4
-    forbidden: str = "#"
-    max_repetition: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if not 0 < self.top_share <= 1:
-            raise UserError(f"top_share {self.top_share} lies outside (0, 1]")
-        if not 0 <= self.max_repetition <= 1:
-            raise UserError(f"max_repetition {self.max_repetition} lies outside [0, 1]")
 
 
 @dataclass(frozen=True)

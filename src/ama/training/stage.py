@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
+from peft import PeftModel
+from torch import Tensor
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, Trainer
 
 from ama.averaging.record import commit
 from ama.checkpoint.staging import staged_folder, staging_of
+from ama.console.command import Chosen
 from ama.models import load_model, new_reward_model, save_model
 from ama.processes import leave_deepspeed
+from ama.settings.base import Settings
 from ama.training.lora import merged
 from ama.training.progress import ProgressLines
 from ama.training.resume import open_work
-from ama.training.settings import StageSettings
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 RECORD_NAME = "training.json"
 
@@ -33,18 +32,15 @@ def work_of(out: Path) -> Path:
     return out.absolute().with_name(f"{out.name}.work")
 
 
-def describe_run(settings: StageSettings, data: object, **facts: object) -> dict[str, object]:
-    """Return what tells a run from others, as JSON: settings, a fingerprint of its data, and facts."""
+def describe_run(groups: Sequence[Settings], data: object, **facts: object) -> dict[str, object]:
+    """Return what tells a run from others, as JSON: its settings, a fingerprint of its data, and facts."""
     text = json.dumps(data, sort_keys=True)
-    plain: dict[str, object] = json.loads(json.dumps({**asdict(settings), **facts}, default=str))
-    return {**plain, "data": sha256(text.encode()).hexdigest()[:16]}
+    return {**Chosen(groups).record(), **facts, "data": sha256(text.encode()).hexdigest()[:16]}
 
 
-def dtype_to_save(dtype: str, base: Path) -> torch.dtype:
+def _dtype_to_save(dtype: str, base: Path) -> torch.dtype:
     """Return the type of the weights to write; `auto` is the one that `base` names in its configuration."""
     if dtype == "auto":
-        from transformers import AutoConfig
-
         return AutoConfig.from_pretrained(base, local_files_only=True).dtype or torch.float32
     named: torch.dtype = getattr(torch, dtype)
     return named
@@ -60,8 +56,6 @@ def train(trainer: Trainer, run: dict[str, object]) -> None:
     Raises:
         UserError: the folder holds another run, or the loss becomes infinite or no number.
     """
-    from transformers import PrinterCallback
-
     with trainer.args.main_process_first():
         checkpoint = open_work(Path(str(trainer.args.output_dir)), run)
     trainer.remove_callback(PrinterCallback)
@@ -74,8 +68,9 @@ def finish(
     tokenizer: PreTrainedTokenizerBase,
     base: Path,
     out: Path,
-    dtype: torch.dtype,
+    dtype: str,
     run: Mapping[str, object],
+    given: Mapping[str, object] | None = None,
     measure: Callable[[Path], Mapping[str, object]] = lambda _: {},
     part: str = "",
 ) -> None:
@@ -86,8 +81,9 @@ def finish(
         tokenizer: is saved with the model.
         base: folder that the training started from.
         out: folder to write; replaced whole, only when all is measured.
-        dtype: of the weights that are written.
+        dtype: of the weights that are written, `auto` for those of `base`.
         run: of `describe_run`, for the record.
+        given: settings of the command, for the record; None without a command.
         measure: called on every process with a folder of the final model; what it returns is recorded.
         part: name of the submodule to save, empty for all.
     """
@@ -104,11 +100,12 @@ def finish(
     parallel = {"parallel": accelerator.distributed_type.value, "processes": accelerator.num_processes}
     leave_deepspeed()
     if is_main:
-        _save_weights(model, state, tokenizer, base, draft, dtype)
+        _save_weights(model, state, tokenizer, base, draft, _dtype_to_save(dtype, base))
     trainer.accelerator.wait_for_everyone()
     measured = measure(draft)
     if is_main:
-        record = {"base": str(base), "run": run, **measured, **parallel, **_origin(), "history": history}
+        record = {"base": str(base), "settings": given, "run": run, **measured, **parallel, **_origin()}
+        record["history"] = history
         (draft / RECORD_NAME).write_text(json.dumps(record, indent=1))
         with staged_folder(out):
             shutil.copytree(draft, staging_of(out), dirs_exist_ok=True)
@@ -131,8 +128,6 @@ def _save_weights(
     out: Path,
     dtype: torch.dtype,
 ) -> None:
-    from peft import PeftModel
-
     if isinstance(model, PeftModel):
         is_reward = type(model.get_base_model()).__name__.endswith("SequenceClassification")
         fresh = new_reward_model(base) if is_reward else load_model(base, "float32")
@@ -144,7 +139,5 @@ def _save_weights(
 
 
 def _origin() -> dict[str, object]:
-    from importlib.metadata import version
-
     versions = {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
     return {"commit": commit(), "versions": versions}

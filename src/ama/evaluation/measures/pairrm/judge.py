@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from accelerate import PartialState
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from transformers import AutoTokenizer
@@ -23,6 +22,7 @@ from ama.checkpoint.resolve import locate
 from ama.errors import UserError
 from ama.evaluation.measures.shims import apply_shims, load_base_in_float32
 from ama.models import quiet
+from ama.processes import own_device
 
 # Of PairRM's training; the port's config has no place for them.
 SOURCE_TOKENS, CANDIDATE_TOKENS = 1224, 412
@@ -113,7 +113,7 @@ def load_pairrm(place: Place) -> PairRM:
     quiet()
     apply_shims("llm-blender")
     load_base_in_float32()
-    device = PartialState().device.type
+    device = own_device().type
     return _Port(place.folder, device) if place.base is None else _Original(place.folder, place.base, device)
 
 

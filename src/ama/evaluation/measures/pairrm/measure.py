@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from ama.checkpoint.provenance import provenance
 from ama.data.replies import Comparison, check_not_blank, check_references, read_replies
 from ama.errors import UserError
 from ama.evaluation.loop import measure_models
@@ -21,7 +22,6 @@ from ama.evaluation.measures.pairrm.judge import PairRM, Place, find_pairrm, loa
 from ama.evaluation.measures.rollouts import Rollouts, read_rollouts, replies_folder, rollouts_of
 from ama.evaluation.recording import ScoreBook
 from ama.evaluation.subject import Subject, subjects_of
-from ama.models import provenance
 from ama.processes import is_first
 from ama.sampling.prompts import prompts_in
 from ama.settings.evaluation import ScoringSettings, SubjectSettings

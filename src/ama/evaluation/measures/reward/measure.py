@@ -9,6 +9,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from ama.checkpoint.provenance import provenance
 from ama.checkpoint.resolve import locate
 from ama.data.samples import Sample
 from ama.evaluation.measure import Measure, Measurement, Number
@@ -17,7 +18,7 @@ from ama.evaluation.measures.files import fingerprint_of, keyed_name
 from ama.evaluation.measures.reward.scoring import numbers_of, score_replies
 from ama.evaluation.measures.rollouts import Rollouts, read_rollouts, rollouts_of
 from ama.evaluation.subject import Subject
-from ama.models import load_reward_model, load_tokenizer, provenance
+from ama.models import load_reward_model, load_tokenizer
 from ama.processes import is_first
 from ama.sampling.prompts import prompts_in
 from ama.sampling.rollout import placed

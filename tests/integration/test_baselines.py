@@ -1,4 +1,4 @@
-"""Each remedy changes the result in its direction: nearer weights, nearer output, lower replay loss."""
+"""Each baseline changes the result in its direction: nearer weights, nearer output, lower replay loss."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -189,8 +189,8 @@ def test_the_formulas() -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--l1", "-1"), "l1 -1.0: must be 0 or more"),
-        (("--ema", "1"), "ema 1.0 lies outside [0, 1): it is the share of the old average"),
+        (("--l1", "-1"), "--l1 -1.0: give 0 or more"),
+        (("--ema", "1"), "--ema 1.0: give a number in [0, 1)"),
         (("--replay_weight", "1"), "--replay needs --replay_weight above 0, and the other way round"),
         (("--l2", "1", "--lora_r", "2"), "with --lora_r they are frozen: drop one"),
     ],

@@ -7,19 +7,19 @@ import platform
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from code_texts import standard_library_texts
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from ama.checkpoint.staging import staged_folder, staging_of
 from ama.data import pack, read_texts
 from ama.errors import UserError
-from ama.models import load_model, load_tokenizer, new_model, save_model
-from ama.sandbox.texts import standard_library_texts
-from ama.training.language_model import TrainingSettings, train
-
-if TYPE_CHECKING:
-    from transformers import LlamaConfig, PreTrainedTokenizerBase
+from ama.models import load_tokenizer, save_model
+from ama.settings.training import TrainingSettings
+from ama.training.sft import train_rows
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -82,15 +82,12 @@ def build_pair(folder: Path, seed: int, settings: PairSettings | None = None) ->
         _say("training before, on prose")
         some_code = round(settings.code_share * len(prose_blocks))
         blocks = torch.cat([prose_blocks, code_blocks[:some_code]])
-        torch.manual_seed(seed)
-        model = new_model(fresh)
-        train(model, tokenizer, blocks, before, _training(settings.before_lr, settings.before_steps, seed))
+        training = _training(settings.before_lr, settings.before_steps, seed)
+        train_rows(fresh, _rows(blocks), before, training, block_size=settings.block_size, fresh=True)
     if not after.exists():
         _say("training after, on code")
-        model = load_model(before, "float32")
-        train(
-            model, tokenizer, code_blocks, after, _training(settings.after_lr, settings.after_steps, seed + 1)
-        )
+        training = _training(settings.after_lr, settings.after_steps, seed + 1)
+        train_rows(before, _rows(code_blocks), after, training, block_size=settings.block_size)
 
 
 def _claim(folder: Path, origin: dict[str, int | str]) -> None:
@@ -111,9 +108,6 @@ def _write_texts(folder: Path, settings: PairSettings) -> None:
 
 
 def _train_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerBase:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -129,8 +123,6 @@ def _train_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerBa
 
 
 def _config(settings: PairSettings) -> LlamaConfig:
-    from transformers import LlamaConfig
-
     return LlamaConfig(
         architectures=["LlamaForCausalLM"],
         vocab_size=settings.vocabulary,
@@ -147,7 +139,11 @@ def _config(settings: PairSettings) -> LlamaConfig:
 
 
 def _training(lr: float, steps: int, seed: int) -> TrainingSettings:
-    return TrainingSettings(lr=lr, max_steps=steps, batch=8, warmup=0.05, seed=seed)
+    return TrainingSettings(lr=lr, max_steps=steps, batch=8, micro_batch=8, warmup=0.05, seed=seed)
+
+
+def _rows(blocks: torch.Tensor) -> list[dict[str, list[int]]]:
+    return [{"input_ids": ids, "labels": ids} for ids in blocks.tolist()]
 
 
 def _say(text: str) -> None:
