@@ -95,6 +95,19 @@ def test_an_instance_gives_other_defaults() -> None:
     assert other.parse(["--coats", "4"])[Paint].coats == 4
 
 
+def test_settings_made_in_python_take_text_and_lists() -> None:
+    found = Paint(out="o", colour="blue", walls=["north"], curve=[["a", "1"]])  # type: ignore[arg-type]
+    assert found == Paint(out=Path("o"), colour=Colour.BLUE, walls=("north",), curve=(("a", "1"),))
+    assert isinstance(found.out, Path)
+    assert isinstance(found.colour, Colour)
+
+
+@pytest.mark.parametrize(("name", "value"), [("colour", "green"), ("tool", "spoon"), ("coats", 10)])
+def test_settings_made_in_python_are_checked(name: str, value: object) -> None:
+    with pytest.raises(UserError, match=f"--{name}.*{value}"):
+        Paint(out=Path("o"), **{name: value})  # type: ignore[arg-type]
+
+
 def test_an_old_name_goes_on_working() -> None:
     assert PAINT.parse(["villa", "--output_dir", "here"])[Paint].out == Path("here")
 

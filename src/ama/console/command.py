@@ -30,9 +30,9 @@ from jsonargparse import (  # type: ignore[attr-defined]
     DefaultHelpFormatter,
 )
 
-from ama.console.values import BOOLEANS, Shape, choices_of, plain, reader, shape_of, typed
 from ama.errors import UserError
 from ama.settings.base import Option, Settings, options_of
+from ama.settings.values import BOOLEANS, Shape, choices_of, plain, reader, shape_of
 
 _Group = TypeVar("_Group", bound=Settings)
 
@@ -78,7 +78,8 @@ class Command:
             UserError: an unknown option, a missing one, or a value of the wrong type or out of range.
         """
         found = self.parser.parse_args(None if words is None else list(words))
-        return Chosen([_filled(_kind(group), found) for group in self.groups])
+        kinds = [_kind(group) for group in self.groups]
+        return Chosen([kind(**{one.name: found[one.name] for one in fields(kind)}) for kind in kinds])
 
     @cached_property
     def parser(self) -> _Parser:
@@ -241,9 +242,3 @@ def _add(section: Any, name: str, shape: Shape, default: Any, spec: Option) -> N
 
 def _kind(group: type[Settings] | Settings) -> type[Settings]:
     return group if isinstance(group, type) else type(group)
-
-
-def _filled(kind: type[_Group], found: Any) -> _Group:
-    """Return a group with the values that a parser has found."""
-    types = get_type_hints(kind)
-    return kind(**{one.name: typed(shape_of(types[one.name]).kind, found[one.name]) for one in fields(kind)})

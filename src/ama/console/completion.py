@@ -9,8 +9,8 @@ import shtab
 
 from ama.console.command import Command
 from ama.console.commands import names, summary
-from ama.console.values import BOOLEANS, choices_of
 from ama.errors import UserError
+from ama.settings.values import BOOLEANS, choices_of
 
 SHELLS = ("bash", "zsh")
 _NAME = "--print_completion"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from ama.errors import UserError
+from ama.settings.values import expected_of, shape_of, typed
 
 _MARK = "option"
 
@@ -67,13 +68,22 @@ class Settings:
     """
 
     def __post_init__(self) -> None:
-        """Check every range, then what belongs together."""
+        """Take text for paths and enums and lists for tuples, then check ranges and what goes together."""
+        types = get_type_hints(type(self))
         for name, spec in options_of(type(self)).items():
-            value = getattr(self, name)
+            value = self._take(name, shape_of(types[name]).kind)
             for one in value if isinstance(value, tuple) else (value,):
                 if isinstance(one, int | float) and not isinstance(one, bool):
                     _check_range(name, one, spec)
         self.check()
+
+    def _take(self, name: str, kind: Any) -> Any:
+        try:
+            value = typed(kind, getattr(self, name))
+        except ValueError:
+            raise UserError(f"--{name}: '{getattr(self, name)}' is not {expected_of(kind)}") from None
+        object.__setattr__(self, name, value)
+        return value
 
     def check(self) -> None:
         """Check values against each other; for groups that have something to check."""

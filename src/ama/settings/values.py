@@ -55,7 +55,7 @@ def reader(kind: Any, depth: int) -> Callable[[Any], Any]:
         try:
             return _read_one(kind, value)
         except (TypeError, ValueError, KeyError):
-            raise _Misread(f"'{value}' is not {_expected(kind)}") from None
+            raise _Misread(f"'{value}' is not {expected_of(kind)}") from None
 
     return read
 
@@ -86,20 +86,29 @@ def choices_of(kind: Any) -> list[str]:
     return [str(one) for one in get_args(kind)] if get_origin(kind) is Literal else []
 
 
-def _expected(kind: Any) -> str:
+def expected_of(kind: Any) -> str:
+    """Return what a value of a type is, in words: `a whole number`, `red or blue`."""
     if choices := choices_of(kind):
         return " or ".join(choices)
     if get_origin(kind) in (Union, UnionType):
-        return " or ".join(_expected(one) for one in get_args(kind))
+        return " or ".join(expected_of(one) for one in get_args(kind))
     return _EXPECTED.get(kind, "such a value")
 
 
 def typed(kind: Any, value: Any) -> Any:
-    """Return what a parser has found as the setting holds it: tuples for lists, paths and enums for text."""
-    if isinstance(value, list):
+    """Return a value as the setting holds it: tuples for lists, paths and members of enums for text.
+
+    Raises:
+        ValueError: text that is no member of the enum.
+    """
+    if isinstance(value, list | tuple):
         return tuple(typed(kind, one) for one in value)
     made_of_text = isinstance(kind, type) and issubclass(kind, StrEnum | Path)
-    return kind(value) if made_of_text and value is not None else value
+    if made_of_text and isinstance(value, str):
+        return kind(value)
+    if value is not None and (choices := choices_of(kind)) and str(value) not in choices:
+        raise ValueError(f"'{value}' is no choice")
+    return value
 
 
 def plain(value: Any) -> Any:
