@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+from rich.console import Console
+from rich.markdown import Markdown
+
 _WIDTH = 140
 
 
@@ -25,9 +28,6 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, name
 
 def print_markdown_text(text: str) -> None:
     """Show Markdown on stdout: laid out on a terminal, as it is in a file or pipe."""
-    from rich.console import Console
-    from rich.markdown import Markdown
-
     console = Console(highlight=False, soft_wrap=True)
     console.width = max(console.width, _WIDTH)
     if console.is_terminal:
