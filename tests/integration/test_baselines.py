@@ -144,6 +144,7 @@ def test_a_resumed_average_is_that_of_an_uninterrupted_training(world: Path) -> 
     assert same(_train(world, "sft", "cut-ema", *options), whole)
 
 
+@pytest.mark.slow
 def test_raft_holds_on_to_the_first_model(world: Path, tmp_path: Path) -> None:
     models = (
         "--model",

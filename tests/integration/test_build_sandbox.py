@@ -20,6 +20,8 @@ from ama.sandbox.gold import world_of
 from ama.sandbox.settings import CONTEXT, SandboxSize, default_settings
 from ama.sandbox.world import WorldSettings
 
+pytestmark = pytest.mark.slow
+
 WORLD = WorldSettings(
     animals=6, nouns=4, lessons=200, pairs=40, held_out_pairs=10, held_out_prompts=16, questions=6
 )

@@ -296,6 +296,7 @@ def test_prompts_of_their_own(scene: Path, judges: Path, tmp_path: Path) -> None
     assert {score.n for score in read_scores(tmp_path / "scores.jsonl")} == {3}
 
 
+@pytest.mark.slow
 def test_the_hub_gives_pairrm_and_its_base_but_is_not_asked_for_a_folder(
     judges: Path, tmp_path: Path
 ) -> None:

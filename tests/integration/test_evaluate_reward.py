@@ -148,6 +148,7 @@ def _journal(out: Path) -> list[list[Any]]:
     return [json.loads(line) for line in lines if line.endswith("]]")]
 
 
+@pytest.mark.slow
 def test_a_killed_run_keeps_what_it_has_drawn(scene: Path, tmp_path: Path) -> None:
     sizes = ("--sample_batch", "4", "--samples", "4", "--max_new_tokens", "24")
     _, whole = _measure(scene, tmp_path / "whole", *sizes)

@@ -14,6 +14,8 @@ import yaml
 from support.hub import Hub, serving
 from support.tiny import load, make_bin, make_llama, make_tokenizer
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = "http://127.0.0.1:9"
 
 

@@ -57,10 +57,12 @@ def run(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _raft(world, tmp_path_factory.mktemp("raft") / "out")
 
 
+@pytest.mark.slow
 def test_the_reward_of_held_out_prompts_rises(world: Path, run: Path) -> None:
     assert gain(world, run / "iteration_02" / "model") > 3
 
 
+@pytest.mark.slow
 def test_every_iteration_is_kept(world: Path, run: Path) -> None:
     first, second = (_summary(run / f"iteration_0{number}") for number in (1, 2))
     last = _summary(run / "iteration_02", "collected_summary.json")
@@ -75,6 +77,7 @@ def test_every_iteration_is_kept(world: Path, run: Path) -> None:
     assert names == {"selected.json", "summary.json", "model", "collected.json", "collected_summary.json"}
 
 
+@pytest.mark.slow
 def test_the_collected_samples_train_ratios(world: Path, run: Path, tmp_path: Path) -> None:
     collected = run / "iteration_02" / "collected.json"
     samples = read_samples(collected)
@@ -87,6 +90,7 @@ def test_the_collected_samples_train_ratios(world: Path, run: Path, tmp_path: Pa
     assert (tmp_path / "masks" / "mask_alphas.bin").is_file()
 
 
+@pytest.mark.slow
 def test_fewer_iterations_stop_early_and_more_go_on(world: Path, run: Path, tmp_path: Path) -> None:
     out = _raft(world, tmp_path / "out", "--iterations", "1")
     assert not (out / "iteration_02").exists()
@@ -220,6 +224,7 @@ def test_long_prompts_are_left_out(world: Path, tmp_path: Path, capsys: pytest.C
         read_prompts(path, world / "before", 9)
 
 
+@pytest.mark.slow
 def test_another_run_is_not_continued(world: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = complaint(capsys, train_raft.main, *_arguments(world, run, "--lr", "1e-3"))
     assert "holds an unfinished training with lr 0.003, now 0.001" in line

@@ -63,11 +63,13 @@ def test_dpo_raises_the_reward_of_held_out_prompts(
     assert losses[-1] < 0.6
 
 
+@pytest.mark.slow
 def test_a_larger_beta_stays_nearer(world: Path, tmp_path: Path) -> None:
     near, far = (_dpo(world, tmp_path / beta, "--beta", beta) for beta in ("3", "0.1"))
     assert _distance(world, near) < _distance(world, far)
 
 
+@pytest.mark.slow
 def test_a_resumed_dpo_ends_where_an_uninterrupted_one_does(world: Path, tmp_path: Path) -> None:
     whole = _dpo(world, tmp_path / "whole", "--save_steps", "4")
     with crash_at(7), pytest.raises(KeyboardInterrupt):
@@ -76,6 +78,7 @@ def test_a_resumed_dpo_ends_where_an_uninterrupted_one_does(world: Path, tmp_pat
     assert same(out, whole)
 
 
+@pytest.mark.slow
 def test_ppo_raises_the_reward_of_held_out_prompts(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +91,7 @@ def test_ppo_raises_the_reward_of_held_out_prompts(
     assert not list(tmp_path.glob("*.work"))
 
 
+@pytest.mark.slow
 def test_a_resumed_ppo_ends_where_an_uninterrupted_one_does(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +121,7 @@ def test_a_resumed_ppo_ends_where_an_uninterrupted_one_does(
     assert not (tmp_path / "out.work").exists()
 
 
+@pytest.mark.slow
 def test_a_larger_kl_coefficient_stays_nearer(world: Path, tmp_path: Path) -> None:
     outs = [_ppo(world, tmp_path / coefficient, "--kl_coef", coefficient) for coefficient in ("5", "0")]
     kls = [json.loads((out / "training.json").read_text())["history"][-1]["objective/kl"] for out in outs]
