@@ -16,6 +16,7 @@ Part-wise averaging:  --ratio 0.3 --schedule 'split|10#20|0.4|0.3|0.2'
                       norm and the head get --ratio (split0 in place of split: the head gets 0)
 By a file:            --schedule configs/ama/llama_7b_split.yaml
 By learned ratios:    --schedule output/masks/mask_alphas.bin (--ratio: another mean; see ama.merge_masks)
+By another formula:   --method slerp; --ratio -0.3 --method extrapolate goes beyond the model after RLHF
 The output's name may hold the split tag instead, as in pma_0.3_sft_split|10#20|0.4|0.3|0.2_rlhf."""
 
 COMMAND = Command("interpolate", _DESCRIPTION, PairSettings, ScheduleSettings, OutputSettings, MergeSettings)

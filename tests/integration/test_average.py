@@ -97,7 +97,14 @@ def test_a_sweep_mixes_what_the_merge_writes(pair: tuple[str, str], tmp_path: Pa
     (tmp_path / "parts.yaml").write_text(
         "ratio: 0.2\nmodules: {'*.1.*': 0.7, '*w1': 0.9, '*gate_proj': 0.9}\n"
     )
-    words = ("0.3", "split|0|0.5|0.1@0.2", str(tmp_path / "parts.yaml"), "0.3")
+    words = (
+        "0.3",
+        "split|0|0.5|0.1@0.2",
+        str(tmp_path / "parts.yaml"),
+        "slerp:0.3",
+        "extrapolate:-0.2",
+        "0.3",
+    )
     schedules = [read_schedule(word) for word in words] + [Schedule(0.4, scope=Scope.LINEAR)]
     weights = LoadedPair(lambda dtype: _load(pair[0], dtype), lambda dtype: _load(pair[1], dtype))
     for number, plan in enumerate(plan_merges(*open_pair(*pair, (None, None)), schedules)):

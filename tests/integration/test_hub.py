@@ -48,7 +48,8 @@ def _clutter(folder: Path) -> None:
 def merge(
     endpoint: str, cache: Path, out: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    variables = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(cache), **environment}
+    asked = {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_HUB_OFFLINE": "0"}
+    variables = {**os.environ, **asked, **environment}
     for name in ("HF_HUB_CACHE", "HF_TOKEN"):
         variables.pop(name, None)
     models = ["--before", "lab/before", "--after", "lab/after", "--alpha", "0.3", "--out", str(out)]

@@ -131,10 +131,10 @@ def test_a_fingerprint_changes_with_inputs_and_ratios(pair: tuple[str, str]) -> 
         ({"before": "before", "after": "after", "schedule": ["1.5"]}, r"ratio 1.5 lies outside \[0, 1\]"),
         (
             {"before": "before", "after": "after", "schedule": ["half"]},
-            "'half' is no number.*split tag",
+            "'half' is neither a split tag .* nor a ratio",
         ),
         ({"before": "before", "after": "after", "schedule": ["split|9|1|0"], "ratio": 0.0}, "pivot 9"),
-        ({"before": "before", "after": "after", "schedule": ["split|1|1|0"]}, "say --alpha 0.3"),
+        ({"before": "before", "after": "after", "schedule": ["split|1|1|0"]}, "say --ratio 0.3"),
         ({"before": "before", "after": "before", "schedule": ["0.3"]}, "are the same folder"),
         ({"models": ["missing"]}, "no such folder: missing"),
         ({"models": ["."]}, "not a model folder"),

@@ -70,7 +70,8 @@ def average(
         out: folder to make; it appears only when it is whole.
         ratio: weight of before, in [0, 1]: alone, of every tensor; beside a schedule, what it leaves open.
         schedule: ratios by part: a split tag such as `split|10#20|0.4|0.3|0.2`, a YAML file, mask_alphas.bin
-            or its folder; see `ama.averaging.schedules.grammar.read_schedule`.
+            or its folder; see `ama.averaging.schedules.grammar.read_schedule`. A Schedule has its own ratio,
+            scope and method.
         scope: `all`, or `linear` to average linear maps only and take all else from before.
         method: how two tensors are mixed.
         settings: how the models are read and the result is written; `MergeSettings(overwrite=True)`, say.

@@ -15,8 +15,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ama.averaging.chunks import Buffers, check_finite, mix_chunks, one_torch_thread
 from ama.averaging.companions import copy_companions
-from ama.averaging.live import check_pair
+from ama.averaging.live import check_pair, plan_live
 from ama.averaging.plan import MergePlan, Plan, PlannedTensor, mixed_dtype
+from ama.averaging.schedules.schedule import Schedule
 from ama.checkpoint.names import module_of, stored_patterns
 from ama.checkpoint.tensors import LoadedTensor
 from ama.errors import UserError
@@ -95,6 +96,7 @@ class InMemoryAverage:
             UserError: their parameters differ in name or shape.
         """
         check_pair(before, after)
+        self._pair = before, after
         self._before, self._after = _weights(before), _weights(after)
         self._buffers = Buffers()
         self.model: PreTrainedModel = copy.deepcopy(after)
@@ -103,17 +105,19 @@ class InMemoryAverage:
             parameter.data = parameter.data.to(dtype or self._written(name))
 
     @torch.no_grad()
-    def mix(self, plan: Plan) -> PreTrainedModel:
-        """Set `model` to the average of a plan, as `python -m ama.interpolate` would write it.
+    def mix(self, plan: Plan | Schedule) -> PreTrainedModel:
+        """Set `model` to an average, as `python -m ama.interpolate` would write it.
 
         A model of another type than a merge would write gets what loading that merge would give it.
 
         Args:
-            plan: of the same two models, be it of their files or of them in memory.
+            plan: of the files of the same two models; a schedule is planned from the models in memory.
 
         Raises:
             UserError: only the merge itself can tell the weights, and can't be made.
         """
+        if isinstance(plan, Schedule):
+            plan = plan_live(*self._pair, plan)
         targets, planned = _weights(self.model), self._in_memory(plan)
         if planned is None:
             # Some weights that are one tensor in memory are several in the files, with ratios of their own.

@@ -12,7 +12,6 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from ama.averaging.in_memory import InMemoryAverage
-from ama.averaging.live import plan_live
 from ama.ratios.learned_ratios import LearnedRatios, learned_mask
 from ama.ratios.objective import Objective
 from ama.ratios.parameter_blocks import ParameterBlocks
@@ -32,7 +31,6 @@ _CONVERGED = {"tolx", "tolfun", "tolfunhist", "tolflatfitness", "tolstagnation"}
 class _Problem:
     """One search: raw scalars in, the objective of the averaged model out."""
 
-    pair: tuple[PreTrainedModel, PreTrainedModel]
     average: InMemoryAverage
     ratios: LearnedRatios
     blocks: ParameterBlocks
@@ -54,7 +52,7 @@ class _Problem:
         if key not in self.known:
             ratios = self.ratios_of(key)
             schedule = self.blocks.schedule(ratios.tolist(), self.ratios.mean, extrapolate=True)
-            value = self.objective.of_model(self.average.mix(plan_live(*self.pair, schedule)), ratios)
+            value = self.objective.of_model(self.average.mix(schedule), ratios)
             self.note(len(self.known), [*key, value])
             self.known[key] = value
             self.on_evaluation(len(self.known), value, ratios.tolist())
@@ -95,8 +93,8 @@ def search_ratios(
     """
     known = {tuple(raw): value for *raw, value in journal.read().values()}
     average = InMemoryAverage(before, after)
-    pair, note = (before, after), journal.writer()
-    problem = _Problem(pair, average, ratios, blocks, objective, known, note, on_evaluation)
+    note = journal.writer()
+    problem = _Problem(average, ratios, blocks, objective, known, note, on_evaluation)
     start = ratios.raw.detach().tolist()
     path = [problem.ratios_of(start).tolist()]
     verdict, best = ["one block: its ratio is the mean"], start
