@@ -89,10 +89,36 @@ LONG = (*LEVEL, "--max_steps", "20", "--save_steps", "2", *_zero(3))
 
 
 @pytest.fixture(scope="module")
-def sharded(scene: Path, environment: dict[str, str]) -> Path:
-    """A folder with what two processes learn under DeepSpeed, in one launch of four learnings."""
-    learnings = {"zero2": (*STEPS, *_zero(2)), "zero3": (*STEPS, *_zero(3)), "all3": (*ALL, *_zero(3))}
-    learnings["whole"] = LONG
+def cut(scene: Path, environment: dict[str, str]) -> Path:
+    """The folder of a learning under DeepSpeed that was killed after its first checkpoint."""
+    out = scene / "cut"
+    launcher = subprocess.Popen(
+        [*_deepspeed(), *_arguments(out, *LONG)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    # DeepSpeed compiles an operation first.
+    deadline = time.monotonic() + 900
+    while not list(out.glob("checkpoint-*/trainer_state.json")):
+        assert launcher.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    kill_all(launcher)
+    assert not (out / "mask_alphas.bin").exists()
+    for state in out.glob("checkpoint-*/global_step*/*model_states.pt"):
+        # The run's own files. Frozen weights are not in them.
+        content = torch.load(state, weights_only=False)
+        assert {name.split(".")[0] for name in content["module"]} <= {"learned_ratios"}
+        assert not content.get("frozen_param_fragments")
+    return out
+
+
+@pytest.fixture(scope="module")
+def sharded(scene: Path, cut: Path, environment: dict[str, str]) -> Path:
+    """A folder with what two processes learn under DeepSpeed, in one launch of five learnings."""
+    learnings = {"cut": LONG, "zero2": (*STEPS, *_zero(2)), "zero3": (*STEPS, *_zero(3))}
+    learnings |= {"all3": (*ALL, *_zero(3)), "whole": LONG}
     path = scene / "learnings.json"
     path.write_text(json.dumps([_arguments(scene / name, *words) for name, words in learnings.items()]))
     _run([*_deepspeed("support.learnings"), str(path)], environment)
@@ -136,34 +162,13 @@ def test_the_recipe_on_two_hosts(scene: Path, single: list[float], environment: 
     assert _ratios(out, "DEEPSPEED") == pytest.approx(single, abs=1e-5)
 
 
-def test_a_killed_deepspeed_run_goes_on_to_the_same_ratios(
-    sharded: Path, environment: dict[str, str]
-) -> None:
-    out = sharded / "cut"
-    launcher = subprocess.Popen(
-        [*_deepspeed(), *_arguments(out, *LONG)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 120
-    while not list(out.glob("checkpoint-*/trainer_state.json")):
-        assert launcher.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    kill_all(launcher)
-    assert not (out / "mask_alphas.bin").exists()
-    for state in out.glob("checkpoint-*/global_step*/*model_states.pt"):
-        # The run's own files. Frozen weights are not in them.
-        content = torch.load(state, weights_only=False)
-        assert {name.split(".")[0] for name in content["module"]} <= {"learned_ratios"}
-        assert not content.get("frozen_param_fragments")
-    _learn(_deepspeed(), out, environment, *LONG)
-    assert _ratios(out, "DEEPSPEED") == _ratios(sharded / "whole", "DEEPSPEED")
+def test_a_killed_deepspeed_run_goes_on_to_the_same_ratios(sharded: Path, cut: Path) -> None:
+    assert _ratios(cut, "DEEPSPEED") == _ratios(sharded / "whole", "DEEPSPEED")
 
 
-def test_deepspeed_without_a_launcher(scene: Path, environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "ama.optimize_masks", *optimize_arguments(scene, *STEPS, *_zero(2))]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def test_deepspeed_without_a_launcher(scene: Path) -> None:
+    command = [warm.python(), "-m", "ama.optimize_masks", *optimize_arguments(scene, *STEPS, *_zero(2))]
+    variables = warm.variables(DS_ACCELERATOR="cpu")
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "start the run with deepspeed, accelerate launch or torchrun" in done.stderr
