@@ -1,7 +1,7 @@
 """Build the folder of evaluation sets from which lm-eval's stock tasks and OpenCompass read offline."""
 
+from ama.console import run
 from ama.console.command import Command
-from ama.console.run import run
 from ama.data.eval_sets.folder import build_eval_folder
 from ama.settings.data import EvalFolderSettings
 

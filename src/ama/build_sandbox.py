@@ -1,7 +1,7 @@
 """Build the sandbox world of a seed: data, tasks, reward model, before, and after by RAFT or DPO."""
 
+from ama.console import run
 from ama.console.command import Command
-from ama.console.run import run
 from ama.settings.sandbox import SandboxSettings
 
 COMMAND = Command(

@@ -1,7 +1,7 @@
 """Check data files of the project, and show counts, lengths and samples."""
 
+from ama.console import run
 from ama.console.command import Command
-from ama.console.run import run
 from ama.data.eval_sets.inspection import inspect_any
 from ama.data.inspection import data_sets
 from ama.data.inspection_table import show_inspection

@@ -1,7 +1,7 @@
 """Check an experiment's ratios and schedules; estimate the memory and disk that its stages need."""
 
+from ama.console import run
 from ama.console.command import Command
-from ama.console.run import run
 from ama.planning.experiment import plan
 from ama.settings.planning import ModelSize, PlanSettings
 

@@ -1,7 +1,7 @@
 """Bring AlpacaEval's prompts and the outputs to compare with into one file."""
 
+from ama.console import run
 from ama.console.command import Command
-from ama.console.run import run
 from ama.data.eval_sets.alpaca import FILE, prepare_alpaca_eval
 from ama.settings.data import AlpacaEvalSettings
 

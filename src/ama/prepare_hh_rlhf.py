@@ -1,7 +1,7 @@
 """Turn Anthropic's HH-RLHF into data for SFT, reward models and RLHF."""
 
+from ama.console import run
 from ama.console.command import Command
-from ama.console.run import run
 from ama.data.hh_rlhf.prepare import ESTIMATE, prepare_hh_rlhf
 from ama.settings.data import HHSettings, HHSplitSettings
 

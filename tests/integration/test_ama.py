@@ -38,7 +38,7 @@ def test_the_table_has_every_command_once() -> None:
 @pytest.mark.parametrize("name", names())
 def test_a_module_is_what_the_table_says(name: str) -> None:
     module = importlib.import_module(f"ama.{name}")
-    assert getattr(module, "COMMAND", None) is None or module.COMMAND.name == name
+    assert module.COMMAND.name == name
     assert callable(module.main)
     assert summary(name) == str(module.__doc__).partition("\n")[0]
     assert summary(name).endswith(".")

@@ -17,8 +17,7 @@ from ama.evaluation.measures.gold import gold_numbers
 from ama.evaluation.scores import read_scores
 from ama.models import load_model, load_reward_model, load_tokenizer
 from ama.sandbox.gold import world_of
-from ama.sandbox.settings import CONTEXT, SandboxSize, default_settings
-from ama.sandbox.world import WorldSettings
+from ama.settings.sandbox import CONTEXT, FULL, SandboxSize, WorldSettings
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +27,7 @@ WORLD = WorldSettings(
 
 
 def _tiny() -> SandboxSize:
-    full = default_settings()
+    full = FULL
     short = {"max_steps": 2, "save_steps": 1}
     stage = {**short, "batch": 4, "micro_batch": 4}
     return replace(
@@ -49,7 +48,7 @@ def _tiny() -> SandboxSize:
     )
 
 
-SETTINGS = patch.dict("ama.sandbox.settings.SIZES", full=_tiny)
+SETTINGS = patch.dict("ama.settings.sandbox.SIZES", full=_tiny())
 ONE_THREAD = ("--threads", "1")
 
 

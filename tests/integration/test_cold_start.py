@@ -8,12 +8,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = sorted(
-    path.stem
-    for path in (ROOT / "src" / "ama").glob("*.py")
-    if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
-)
+from ama.console.commands import names
+
+COMMANDS = ["__main__", *names()]
 HEAVY = {"torch", "transformers", "trl", "datasets", "lm_eval", "matplotlib", "plotly", "scipy", "deepspeed"}
 SECONDS = 1.0
 

@@ -58,7 +58,7 @@ DIFFERENT: dict[str, dict[str, str]] = {
 }
 # The experiment with the paper's values, stage by stage. The others have those of another model.
 WHOLE = "reproduce/openllama_3b.sh"
-MEMORY = "3.4e9 parameters on four GPUs of 40 GB"
+MEMORY = "a model of 3.4e9 parameters takes less memory this way"
 WHOLE_DIFFERENT = {
     **ONE_TASK,
     **DIFFERENT["eval_raft/run_eval_raft_align.sh"],
@@ -69,6 +69,7 @@ WHOLE_DIFFERENT = {
     "opencompass eval_data": EVAL_DATA["eval_data"],
     **dict.fromkeys(("bf16", "gradient_checkpointing", "deepspeed", "micro_batch"), MEMORY),
     "batch_size": "the paper's, of DROP",
+    "reward_model": "ratios are learned on the best of the samples",
     "limit": "the paper judges 2000 replies",
     "lr": "that of the reward model's SFT, and of the ratios after DPO and PPO, are others in the paper",
     "epochs": "the reward model's SFT has two in the paper",

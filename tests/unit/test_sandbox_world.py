@@ -17,7 +17,8 @@ from ama.sandbox.gold import gold_of
 from ama.sandbox.rows import rows_of
 from ama.sandbox.talk import ADVICE, CLOSINGS, OPENINGS, REFUSALS, Manner, gold_score
 from ama.sandbox.words import word_tokenizer, words_of
-from ama.sandbox.world import World, WorldSettings
+from ama.sandbox.world import World
+from ama.settings.sandbox import WorldSettings
 
 SMALL = WorldSettings(
     animals=20, nouns=6, lessons=3000, pairs=200, held_out_pairs=50, held_out_prompts=64, questions=40

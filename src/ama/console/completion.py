@@ -33,10 +33,8 @@ def completion(words: Sequence[str]) -> str:
     commands = parser.add_subparsers()
     for name in names():
         text = summary(name).replace("%", "%%")
-        command: Command | None = getattr(import_module(f"ama.{name}"), "COMMAND", None)
-        options = commands.add_parser(name, help=text, description=text)
-        if command is not None:
-            _add_options(options, command)
+        command: Command = import_module(f"ama.{name}").COMMAND
+        _add_options(commands.add_parser(name, help=text, description=text), command)
     script: str = shtab.complete(parser, shell=words[0])
     return script
 

@@ -24,11 +24,10 @@ from ama.sampling.rollout import rollout
 from ama.sandbox.files import write_data, write_tasks
 from ama.sandbox.gold import NOTE_NAME
 from ama.sandbox.rows import rows_of
-from ama.sandbox.settings import CONTEXT, SIZES, SandboxSize
 from ama.sandbox.words import word_tokenizer
 from ama.sandbox.world import World
 from ama.settings.samples import LossOn
-from ama.settings.sandbox import SandboxSettings
+from ama.settings.sandbox import CONTEXT, SIZES, SandboxSettings, SandboxSize
 from ama.settings.training import DpoSettings
 from ama.training.dpo import train_dpo
 from ama.training.prompts import prompts_of
@@ -51,7 +50,7 @@ def build_sandbox(settings: SandboxSettings) -> World:
     Raises:
         UserError: the folder holds another world, or can't be written.
     """
-    folder, seed, size = settings.out, settings.seed, SIZES[settings.size]()
+    folder, seed, size = settings.out, settings.seed, SIZES[settings.size]
     # A number that is fixed, and not that of the machine's cores, makes the result the same everywhere; with
     # matrices this small, two threads wait for each other as soon as something else is running.
     torch.set_num_threads(settings.threads)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ama.data.samples import Sample
 from ama.errors import UserError
-from ama.sandbox.world import World, WorldSettings
+from ama.sandbox.world import World
+from ama.settings.sandbox import WorldSettings
 
 NOTE_NAME = "sandbox.json"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -16,34 +15,10 @@ from ama.sandbox.facts import Facts
 from ama.sandbox.talk import Request, Talk, gold_score
 from ama.sandbox.translation import Language
 from ama.sandbox.words import words_of
+from ama.settings.sandbox import WorldSettings
 
 # What shares of the lessons that before gets; the rest are dialogues.
 _FACTS, _READING, _TRANSLATION = 0.36, 0.31, 0.2
-
-
-@dataclass(frozen=True)
-class WorldSettings:
-    """How large the world and its data sets are.
-
-    Attributes:
-        animals: there are three facts about each.
-        nouns: of the invented language, at most 40.
-        lessons: that before learns from.
-        pairs: comparisons of two replies for the reward model and DPO.
-        held_out_pairs: to measure the reward model on.
-        held_out_prompts: set apart to measure rewards on.
-        questions: rows of reading and of translation to measure on.
-        decisiveness: a pair prefers the reply of the higher gold score with the odds exp(this x difference).
-    """
-
-    animals: int = 120
-    nouns: int = 40
-    lessons: int = 60_000
-    pairs: int = 4000
-    held_out_pairs: int = 500
-    held_out_prompts: int = 512
-    questions: int = 256
-    decisiveness: float = 3.0
 
 
 class World:
