@@ -145,7 +145,7 @@ def test_a_loss_that_is_no_number_stops_the_training(learner: Path, tmp_path: Pa
         ({"--block_size": "9999"}, "fill no block of 9999"),
         ({"--batch": "0"}, "--batch 0: give 1 or more"),
         ({"--warmup": "2"}, "--warmup 2.0: give a number in [0, 1)"),
-        ({"--lr": "fast"}, "argument --lr: invalid float value: 'fast'"),
+        ({"--lr": "fast"}, "--lr: 'fast' is not a number"),
     ],
 )
 def test_mistakes_get_one_line(
