@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from ama.ratios.learned_ratios import LearnedRatios
 from ama.ratios.objective import Objective, Step, Term
 from ama.ratios.parameter_blocks import ParameterBlocks
 from ama.ratios.penalty import penalty_weights
-from ama.ratios.terms import Likelihood, RatioPenalty, Retain
+from ama.ratios.terms import Likelihood, RatioPenalty, Retain, Smoothness
 from ama.settings.ratios import (
     ObjectiveSettings,
     Penalty,
@@ -121,3 +122,34 @@ def test_the_function_gives_what_the_command_gives(tmp_path: Path, optimizer: st
     # Every setting is on record, also those that were not given.
     for name, value in {"mean_ratio": 0.3, "optimizer": optimizer, "retain_samples": 64, "lr": 0.05}.items():
         assert readable[name] == value
+
+
+def test_smoothness_is_the_squared_steps_from_block_to_block() -> None:
+    model, ratios, _ = masked("llama", "layerwise")
+    values = ratios().double().tolist()
+    expected = 3.0 * sum((after - before) ** 2 for before, after in pairwise(values))
+    term = Smoothness(3.0)
+    assert term.of_model(model, ratios().detach()) == pytest.approx(expected)
+    loss = term.in_step(Step({}, {}, ratios, micro_batches=2))
+    assert float(loss.detach()) == pytest.approx(expected / 2)
+    loss.backward()
+    assert ratios.scaled_raw.grad is not None
+    assert ratios.scaled_raw.grad.abs().min() > 0
+
+
+def test_smoothness_keeps_neighbouring_ratios_together(tmp_path: Path) -> None:
+    scene = save_scene(tmp_path)
+    steps = []
+    for number, weight in enumerate((0.0, 100.0)):
+        learned = learn_ratios(
+            scene / "before",
+            scene / "after",
+            scene / "samples.json",
+            tmp_path / f"masks{number}",
+            RatioSettings(mask_level="layerwise"),
+            ObjectiveSettings(block_size=16, smooth_weight=weight, reg_alpha=0.0),
+            RatioTrainingSettings(lr=0.05, max_steps=20),
+        )
+        ratios = learned.mask.ratios()
+        steps.append(max(abs(one - other) for one, other in pairwise(ratios)))
+    assert steps[1] < steps[0] / 3

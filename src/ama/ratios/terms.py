@@ -1,6 +1,7 @@
 """What learned ratios minimise, term by term.
 
     loss of the samples + retain_weight * loss of the retain set + reg_alpha * penalty(ratios)
+    + smooth_weight * sum of the squared steps between neighbouring blocks
 
 A term has two sides: `in_step` for a micro-batch of a training, with a gradient, and `of_model` for a whole
 averaged model in a search. A new one is a class and a line of `make_objective` here, and its settings in
@@ -110,6 +111,25 @@ class RatioPenalty(Term):
         return penalty(self._kind, ratios, self._mean, self._by_block.to(ratios))
 
 
+class Smoothness(Term):
+    """The squared steps of the ratio from each block to the next, times a weight; for many small blocks."""
+
+    def __init__(self, weight: float) -> None:
+        """Take the weight."""
+        super().__init__()
+        self._weight = weight
+
+    def in_step(self, step: Step) -> Tensor:
+        """Return the weighted sum, divided among the micro-batches."""
+        total: Tensor = step.ratios().diff().square().sum()
+        return self._weight * total / step.micro_batches
+
+    def of_model(self, model: PreTrainedModel, ratios: Tensor) -> float:
+        """Return the weighted sum."""
+        del model
+        return self._weight * float(ratios.diff().square().sum())
+
+
 class Reward(Term):
     """Minus the mean reward of sampled replies, which the likelihood stands in for; it has no gradient.
 
@@ -201,6 +221,8 @@ def make_objective(settings: ObjectiveSettings, sources: Sources) -> Objective:
     if settings.reg_alpha:
         by_block = penalty_weights(settings.sum_reg_type, sources.blocks.linears, sources.num_layers)
         terms.append(RatioPenalty(settings.reg_alpha, settings.sum_reg_type, sources.mean_ratio, by_block))
+    if settings.smooth_weight:
+        terms.append(Smoothness(settings.smooth_weight))
     return Objective(*terms)
 
 

@@ -105,6 +105,9 @@ class ObjectiveSettings(Settings):
     sum_reg_type: Penalty = option(
         Penalty.ABSOLUTE_WEIGHTED, "0: absolute, 1: squared; 0.2 and 1.2 weigh the middle layers most"
     )
+    smooth_weight: float = option(
+        0.0, "weight of the squared steps of the ratio from block to block, such as of layerwise", low=0
+    )
     reward_model: Path | None = option(
         None, "minus its reward of sampled replies, in place of both losses (search only)", metavar="DIR"
     )
