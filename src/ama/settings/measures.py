@@ -178,6 +178,13 @@ class LossSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DivergenceSettings(LossSettings):
+    """Which texts a model's next-token distributions are compared on, and with whose."""
+
+    reference: Path = option(help="folder of the model to compare with, such as before", metavar="DIR")
+
+
+@dataclass(frozen=True, kw_only=True)
 class GoldSettings(RepliesSettings):
     """How replies to a sandbox's prompts are drawn, for its gold score."""
 
@@ -214,6 +221,9 @@ MEASURES: Mapping[str, Kind] = {
     "reward": Kind(RewardSettings, f"{_HOME}.reward.measure:reward_measures", "a reward model"),
     "pairrm": Kind(PairrmSettings, f"{_HOME}.pairrm.measure:pairrm_measures", "PairRM's win rate"),
     "loss": Kind(LossSettings, f"{_HOME}.loss:loss_measures", "loss on texts, shown beside the front"),
+    "divergence": Kind(
+        DivergenceSettings, f"{_HOME}.divergence:divergence_measures", "KL from a reference, shown beside"
+    ),
     "gold": Kind(GoldSettings, f"{_HOME}.gold:gold_measures", "the sandbox's true score, shown beside"),
 }
 
