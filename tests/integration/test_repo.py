@@ -53,7 +53,8 @@ def _package_of(path: Path) -> str:
     module = path.stem
     if module in LAYER_OF:
         return module
-    return "ama" if module == "__init__" else "commands"
+    # The package itself names the functions of the API, which lie in the layers above.
+    return "commands"
 
 
 def _imports(path: Path) -> set[str]:
