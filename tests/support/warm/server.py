@@ -61,8 +61,8 @@ EARLY = (
     *("PYTHON", "LD_", "MALLOC_", "MIMALLOC_", "MPL", "XDG_", "LC_", "LANG", "HOME", "TZ"),
     *("ACCELERATE_", "OMPI_", "PMIX_", "PRTE_", "RANK", "LOCAL_", "WORLD_SIZE", "MASTER_", "GROUP_", "ROLE_"),
 )
-# Where the hub is offline, data sets are; DeepSpeed, which reads the second, is not imported here; the others are
-# what lm-eval and opencompass set as they are imported, in the process of the tests and in this one.
+# Where the hub is offline, data sets are; DeepSpeed, which reads the second, is not imported here; the others
+# are what lm-eval and opencompass set as they are imported, in the process of the tests and in this one.
 LATE = (
     "HF_DATASETS_OFFLINE",
     "TORCH_EXTENSIONS_DIR",
