@@ -81,7 +81,7 @@ dev_stamp="${environment}/.ama-installed-dev"
 
 stamp_text() {
   echo "repository ${root}, torch for ${device}, $("$python" -VV)"
-  cat "${root}/requirements.txt" "${root}/install.sh" "${root}/pyproject.toml"
+  cat "${root}/requirements.txt" "${root}/install.sh"
 }
 
 is_current() {
