@@ -12,7 +12,6 @@ from argparse import SUPPRESS, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
 from typing import (
     Any,
@@ -81,7 +80,7 @@ class Command:
         kinds = [_kind(group) for group in self.groups]
         return Chosen([kind(**{one.name: found[one.name] for one in fields(kind)}) for kind in kinds])
 
-    @cached_property
+    @property
     def parser(self) -> _Parser:
         """The parser of this command's options."""
         by_name = f"ama {self.name}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from support.shared import alone, run_folder
 
 # What the tests were started with; tests change variables of their own process.
-_AT_START = dict(os.environ)
+AT_START = dict(os.environ)
 _HERE = Path(__file__).parent
 
 
@@ -43,7 +43,7 @@ def python() -> str:
             with (folder / "log").open("w") as log:
                 server = subprocess.Popen(
                     [sys.executable, _HERE / "server.py", folder, (folder / "owner").read_text()],
-                    env={**_AT_START, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+                    env={**AT_START, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
