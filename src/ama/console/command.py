@@ -21,7 +21,6 @@ from typing import (
     get_type_hints,
 )
 
-import yaml
 from jsonargparse import (  # type: ignore[attr-defined]
     ActionConfigFile,
     ActionYesNo,
@@ -29,8 +28,9 @@ from jsonargparse import (  # type: ignore[attr-defined]
     DefaultHelpFormatter,
 )
 
+from ama.console.yaml_file import read_mapping
 from ama.errors import UserError
-from ama.settings.base import Option, Settings, options_of
+from ama.settings.base import Option, Settings, options_of, record_of
 from ama.settings.values import BOOLEANS, Shape, choices_of, plain, reader, shape_of
 
 _Group = TypeVar("_Group", bound=Settings)
@@ -49,12 +49,7 @@ class Chosen:
 
     def record(self) -> dict[str, Any]:
         """Return every setting by name, resolved, as JSON can hold it."""
-        return {
-            name: plain(getattr(group, name))
-            for kind, group in self._groups.items()
-            for name, spec in options_of(kind).items()
-            if not spec.hidden
-        }
+        return record_of(self._groups.values())
 
 
 class Command:
@@ -175,7 +170,7 @@ class _ConfigFile(ActionConfigFile):
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         try:
-            parser.check_content(_read_yaml(Path(values).expanduser()))
+            parser.check_content(read_mapping(Path(values).expanduser(), _NO_SETTINGS))
             super().__call__(parser, cfg, values, option_string)  # type: ignore[no-untyped-call]
         except UserError as error:
             raise UserError(f"--config {values}: {error}") from error
@@ -183,19 +178,7 @@ class _ConfigFile(ActionConfigFile):
             raise UserError(f"--config {values}: {parser.in_words(str(error))}") from error
 
 
-def _read_yaml(path: Path) -> dict[Any, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"can't be read: {error.strerror}") from error
-    # yaml leaves dates that don't exist and deep nesting to Python.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise UserError("holds no settings: write a line such as 'seed: 0' for each")
-    return content
-
-
+_NO_SETTINGS = "holds no settings: write a line such as 'seed: 0' for each"
 _METAVARS = {int: "N", float: "X", Path: "PATH"}
 
 

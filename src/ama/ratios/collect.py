@@ -6,12 +6,12 @@ import random
 import shutil
 import sys
 
-from ama.console.command import Chosen
 from ama.data.samples import Sample, write_samples
 from ama.errors import UserError
 from ama.models import quiet
 from ama.sampling.prompts import read_prompts
 from ama.sampling.rollout import replies_of, rollout
+from ama.settings.base import record_of
 from ama.settings.samples import CollectionSettings
 from ama.settings.sampling import CollectSettings, PromptSettings, SamplingSettings
 from ama.training.resume import open_work
@@ -48,7 +48,7 @@ def collect_samples(
     if files.limit and files.limit < len(prompts):
         prompts = random.Random(sampling.seed).sample(prompts, files.limit)
     work = out.with_name(f".{out.name}.work")
-    open_work(work, Chosen([files, prompting, sampling, collection]).record())
+    open_work(work, record_of([files, prompting, sampling, collection]))
     if files.reward_model:
         samples = rollout(files.model, files.reward_model, prompts, sampling, work)
         samples = collect(samples, collection.pool, collection.collected, sampling.seed)

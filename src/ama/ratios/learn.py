@@ -14,7 +14,6 @@ from transformers import PreTrainedModel, TrainingArguments
 from ama.averaging.live import check_pair
 from ama.averaging.record import commit
 from ama.averaging.schedules.mask_alphas import BIN_NAME
-from ama.console.command import Chosen
 from ama.data.labelled_blocks import label_blocks
 from ama.data.samples import read_samples
 from ama.errors import UserError
@@ -27,6 +26,7 @@ from ama.ratios.search import JOURNAL_NAME, search_ratios
 from ama.ratios.terms import Sources, make_objective
 from ama.ratios.trainer import ratio_arguments, train_ratios
 from ama.sampling.journal import Journal
+from ama.settings.base import record_of
 from ama.settings.ratios import ObjectiveSettings, RatioSettings, RatioTrainingSettings, SearchSettings
 from ama.training.progress import EvaluationLines, ProgressLines
 from ama.training.resume import NOTE_NAME, open_work
@@ -96,7 +96,7 @@ def learn_ratios(
     _check_context(objective.block_size, models[1])
     check_pair(*models)
     places = {"before": str(before), "after": str(after), "data": str(data), "out": str(out)}
-    settings = {**places, **Chosen([ratios, objective, training, search]).record()}
+    settings = {**places, **record_of([ratios, objective, training, search])}
     with arguments.main_process_first():
         checkpoint = open_work(out, settings)
     blocks, start = start_ratios(models[1], ratios)

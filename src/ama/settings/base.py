@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, get_type_hints
 
 from ama.errors import UserError
-from ama.settings.values import expected_of, shape_of, typed
+from ama.settings.values import expected_of, plain, shape_of, typed
 
 _MARK = "option"
 
@@ -57,6 +58,16 @@ def option(default: Any = MISSING, help: str = "", **rest: Any) -> Any:
 def options_of(group: type[Settings]) -> dict[str, Option]:
     """Return the options of a group by the names of its fields."""
     return {one.name: one.metadata[_MARK] for one in fields(group)}
+
+
+def record_of(groups: Iterable[Settings]) -> dict[str, Any]:
+    """Return every setting of some groups by name, as JSON can hold it: what stands beside results."""
+    return {
+        name: plain(getattr(group, name))
+        for group in groups
+        for name, spec in options_of(type(group)).items()
+        if not spec.hidden
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from ama.errors import UserError
 from ama.settings.base import Settings, option
-from ama.settings.sampling import SamplingSettings
+from ama.settings.sampling import PromptSettings, SamplingSettings
 
 BatchSize = int | Literal["auto"]
 """How many items go through a model at a time; auto: the largest number that fits."""
@@ -85,7 +85,9 @@ class RepliesSettings(SamplingSettings):
     """How replies to dialogues are drawn, by the paper's values."""
 
     out: Path | None = option(None, "for the replies; by default `replies` beside the scores", metavar="DIR")
-    max_prompt_tokens: int | None = option(256, "leave longer prompts out", metavar="N", low=1)
+    max_prompt_tokens: int | None = option(
+        PromptSettings.max_prompt_tokens, "leave longer prompts out", metavar="N", low=1
+    )
     max_new_tokens: int = option(196, "of a reply", low=1)
     chat_template: Literal["auto", "never"] = option(
         "never", "auto: give models the prompts by their tokenizer's chat template, where it has one"

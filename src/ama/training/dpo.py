@@ -11,10 +11,10 @@ from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
 from ama.checkpoint.staging import check_model_target
-from ama.console.command import Chosen
 from ama.data.pairs import Pair, read_pairs
 from ama.models import load_model, load_tokenizer, quiet
 from ama.sampling.encoding import Encoded, check_vocabulary, padding_id
+from ama.settings.base import record_of
 from ama.settings.training import (
     DPO,
     BaselineSettings,
@@ -45,7 +45,7 @@ def run_dpo(
         UserError: a result that is there already, data that can't be read, or as `train_dpo`.
     """
     check_model_target(files.out, overwrite=files.overwrite)
-    given = Chosen([files, dpo, training, lora, baselines]).record()
+    given = record_of([files, dpo, training, lora, baselines])
     train_dpo(files.model, read_pairs(files.data), files.out, dpo, training, lora, baselines, given=given)
 
 

@@ -15,12 +15,12 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, set_seed
 
 from ama.checkpoint.staging import check_model_target
-from ama.console.command import Chosen
 from ama.errors import UserError
 from ama.models import load_model, load_reward_model, load_tokenizer, quiet
 from ama.processes import launched
 from ama.sampling.encoding import check_vocabulary, context_length, encode_prompts
 from ama.sampling.prompts import read_prompts
+from ama.settings.base import record_of
 from ama.settings.sampling import PromptSettings
 from ama.settings.training import PPO, LoraSettings, PolicyFiles, PpoSettings, TrainingSettings
 from ama.training.arguments import stage_arguments
@@ -47,7 +47,7 @@ def run_ppo(
     check_model_target(files.out, overwrite=files.overwrite)
     quiet()
     prompts = read_prompts(prompting.prompts, files.model, prompting.max_prompt_tokens)
-    given = Chosen([files, prompting, ppo, training, lora]).record()
+    given = record_of([files, prompting, ppo, training, lora])
     train_ppo(files.model, files.reward_model, prompts, files.out, ppo, training, lora, given=given)
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ama.checkpoint.whole_file import write_whole
-from ama.console.command import Chosen
 from ama.data.samples import Sample, read_samples, write_samples
 from ama.errors import UserError
 from ama.models import load_reward_model, quiet
@@ -20,6 +19,7 @@ from ama.processes import free_trainer, is_first, wait
 from ama.sampling.measures import mean_over_prompts
 from ama.sampling.prompts import read_prompts
 from ama.sampling.rollout import rollout
+from ama.settings.base import record_of
 from ama.settings.sampling import PromptSettings
 from ama.settings.training import RaftFiles, RaftRecipe, SftSettings
 from ama.training.arguments import join_for_training
@@ -41,7 +41,7 @@ def run_raft(files: RaftFiles, prompting: PromptSettings, recipe: RaftRecipe) ->
     # Read now, so that a wrong one is not found out after hours of sampling.
     load_reward_model(files.reward_model)
     join_for_training(recipe.training)
-    given = Chosen([files, prompting, *recipe.groups()]).record()
+    given = record_of([files, prompting, *recipe.groups()])
     last = train_raft(files.model, files.reward_model, prompts, files.out, recipe, given)
     sys.stderr.write(f"model: {last / 'model'}, samples for learned ratios: {last / 'collected.json'}\n")
 

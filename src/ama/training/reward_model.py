@@ -16,13 +16,13 @@ from trl.trainer.reward_config import RewardConfig
 from trl.trainer.reward_trainer import RewardTrainer
 
 from ama.checkpoint.staging import check_model_target
-from ama.console.command import Chosen
 from ama.data.pairs import Pair, read_pairs
 from ama.errors import UserError
 from ama.models import load_reward_model, load_tokenizer, new_reward_model, quiet
 from ama.processes import own_device
 from ama.sampling.encoding import check_vocabulary, padding_id
 from ama.sampling.reward import score_texts
+from ama.settings.base import record_of
 from ama.settings.training import (
     REWARD,
     LoraSettings,
@@ -113,7 +113,7 @@ def run_reward_model(
         training,
         lora,
         max_length=reward_model.max_length,
-        given=Chosen([files, reward_model, training, lora]).record(),
+        given=record_of([files, reward_model, training, lora]),
     )
 
 

@@ -12,13 +12,13 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from ama.checkpoint.staging import check_model_target
-from ama.console.command import Chosen
 from ama.data import pack, read_texts
 from ama.data.labelled_blocks import IGNORED, label_blocks
 from ama.data.samples import Sample, read_samples
 from ama.errors import UserError
 from ama.models import load_model, load_tokenizer, new_model, quiet
 from ama.sampling.encoding import check_vocabulary, context_length, encode_dialogues, padding_id
+from ama.settings.base import record_of
 from ama.settings.samples import LossOn
 from ama.settings.training import (
     SFT,
@@ -51,7 +51,7 @@ def run_sft(
         UserError: a result that is there already, data that can't be read, or as `train_sft`.
     """
     check_model_target(files.out, overwrite=files.overwrite)
-    given = Chosen([files, sft, training, lora, baselines]).record()
+    given = record_of([files, sft, training, lora, baselines])
     samples = read_samples(files.data)
     train_sft(files.model, samples, files.out, sft, training, lora, baselines, given=given)
 
@@ -120,7 +120,7 @@ def run_finetune(files: FinetuneSettings, training: TrainingSettings) -> None:
         training,
         block_size=files.block_size,
         fresh=files.from_scratch,
-        given=Chosen([files, training]).record(),
+        given=record_of([files, training]),
     )
 
 

@@ -16,10 +16,9 @@ from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase, P
 
 from ama.averaging.record import commit
 from ama.checkpoint.staging import staged_folder, staging_of
-from ama.console.command import Chosen
 from ama.models import load_model, new_reward_model, save_model
 from ama.processes import leave_deepspeed
-from ama.settings.base import Settings
+from ama.settings.base import Settings, record_of
 from ama.training.lora import merged
 from ama.training.progress import ProgressLines
 from ama.training.resume import open_work
@@ -35,7 +34,7 @@ def work_of(out: Path) -> Path:
 def describe_run(groups: Sequence[Settings], data: object, **facts: object) -> dict[str, object]:
     """Return what tells a run from others, as JSON: its settings, a fingerprint of its data, and facts."""
     text = json.dumps(data, sort_keys=True)
-    return {**Chosen(groups).record(), **facts, "data": sha256(text.encode()).hexdigest()[:16]}
+    return {**record_of(groups), **facts, "data": sha256(text.encode()).hexdigest()[:16]}
 
 
 def _dtype_to_save(dtype: str, base: Path) -> torch.dtype:

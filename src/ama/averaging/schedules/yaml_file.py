@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.schedules.split_tag import parse_ratio
+from ama.console.yaml_file import read_mapping
 from ama.errors import UserError
 from ama.settings.merging import Method, Scope
 
@@ -28,7 +27,10 @@ def read_yaml(
     Raises:
         UserError: it can't be read, is no such file, has no ratio, or another than the one given.
     """
-    content = _read_mapping(path)
+    try:
+        content = read_mapping(path, "holds no mapping: write keys such as ratio: 0.3")
+    except UserError as error:
+        raise UserError(f"schedule {path} {error}") from error
     unknown = sorted(map(str, content.keys() - _KEYS))
     if unknown:
         raise UserError(f"schedule {path}: '{unknown[0]}' is not among its keys {', '.join(sorted(_KEYS))}")
@@ -55,19 +57,6 @@ def read_yaml(
         )
     except UserError as error:
         raise UserError(str(error) if str(path) in str(error) else f"schedule {path}: {error}") from error
-
-
-def _read_mapping(path: Path) -> dict[Any, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"schedule {path} can't be read: {error.strerror}") from error
-    # yaml leaves dates that don't exist and deep nesting to Python.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"schedule {path} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"schedule {path} holds no mapping: write keys such as ratio: 0.3")
-    return content
 
 
 def given(ratio: float | None) -> float:
