@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ama.averaging.in_memory import Loaded
 from ama.data import pack, read_texts
@@ -56,8 +56,8 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class LossMeasure(Measure):
-    """Loss and perplexity = exp(loss) on one text.
+class TextMeasure(Measure):
+    """Something that is measured on the blocks of one text.
 
     Attributes:
         what: what goes into the rows.
@@ -71,22 +71,30 @@ class LossMeasure(Measure):
     how: LossSettings
     dtype: Dtype
 
-    metrics = ("loss", "perplexity")
-
     @property
     def opening(self) -> Hashable:
         """All texts are measured with one load of the model."""
-        return LossMeasure, self.dtype
+        return TextMeasure, self.dtype
 
     def open(self, subject: Subject) -> Loaded:
         """Load the model."""
         return subject.load(self.dtype)
 
+    def blocks(self, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
+        """Cut the text into blocks by the model's own tokenizer; int64 of shape (blocks, block_size)."""
+        return pack(read_texts([self.path]), tokenizer, self.how.block_size)[: self.how.max_blocks]
+
+
+class LossMeasure(TextMeasure):
+    """Loss and perplexity = exp(loss) on one text."""
+
+    metrics = ("loss", "perplexity")
+
     def run(self, subject: Subject, opened: Loaded) -> list[Number]:
-        """Cut the text into blocks by the model's own tokenizer, and measure."""
+        """Measure on the blocks."""
         model, tokenizer = opened
-        blocks = pack(read_texts([self.path]), tokenizer, self.how.block_size)[: self.how.max_blocks]
-        loss = measure_loss(model, blocks, self.how.batch, f"{subject.label}, {self.what.task}")
+        label = f"{subject.label}, {self.what.task}"
+        loss = measure_loss(model, self.blocks(tokenizer), self.how.batch, label)
         return [
             Number("loss", loss.mean, loss.stderr, loss.blocks, mean_items(loss.by_block)),
             Number("perplexity", loss.perplexity, loss.perplexity_stderr, loss.blocks),
@@ -99,17 +107,38 @@ def loss_measures(settings: LossSettings, scoring: ScoringSettings) -> list[Meas
     Raises:
         OSError: a text can't be read.
     """
-    return [_measure(name, path, settings, scoring.dtype) for name, path in settings.texts.items()]
+    return text_measures(LossMeasure, settings, scoring)
 
 
-def _measure(name: str, path: Path, settings: LossSettings, dtype: Dtype) -> LossMeasure:
-    of_rows = {
-        "data": sha256(path.read_bytes()).hexdigest()[:16],
-        "block_size": settings.block_size,
-        "max_blocks": settings.max_blocks,
-        "dtype": dtype,
-    }
-    return LossMeasure(Measurement("loss", name, "transformers", of_rows), path, settings, dtype)
+def text_measures(
+    kind: type[TextMeasure], settings: LossSettings, scoring: ScoringSettings, **decides: str
+) -> list[Measure]:
+    """Return a measure for each text.
+
+    Args:
+        kind: of measure.
+        settings: the texts, and size and number of blocks.
+        scoring: the type of the weights.
+        **decides: what else decides the number, for the rows.
+
+    Raises:
+        OSError: a text can't be read.
+    """
+    shared = {"block_size": settings.block_size, "max_blocks": settings.max_blocks, "dtype": scoring.dtype}
+    return [
+        kind(
+            Measurement(
+                "loss",
+                name,
+                "transformers",
+                {"data": sha256(path.read_bytes()).hexdigest()[:16], **decides, **shared},
+            ),
+            path,
+            settings,
+            scoring.dtype,
+        )
+        for name, path in settings.texts.items()
+    ]
 
 
 def measure_loss(model: PreTrainedModel, blocks: torch.Tensor, batch: int, label: str = "") -> Loss:
