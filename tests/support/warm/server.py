@@ -62,12 +62,13 @@ EARLY = (
     *("ACCELERATE_", "OMPI_", "PMIX_", "PRTE_", "RANK", "LOCAL_", "WORLD_SIZE", "MASTER_", "GROUP_", "ROLE_"),
 )
 # Where the hub is offline, data sets are; DeepSpeed, which reads the second, is not imported here; the others
-# are what lm-eval and opencompass set as they are imported, in the process of the tests and in this one.
+# are what lm-eval, opencompass and llm-blender set as they are imported, in the process of the tests too.
 LATE = (
     "HF_DATASETS_OFFLINE",
     "TORCH_EXTENSIONS_DIR",
     "HF_XET_HIGH_PERFORMANCE",
     "PYTORCH_NVML_BASED_CUDA_CHECK",
+    "KMP_DUPLICATE_LIB_OK",
 )
 LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 
