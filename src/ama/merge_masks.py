@@ -11,7 +11,8 @@ merged = ratio * before + (1 - ratio) * after, by the learned ratios of mask_alp
 
 Example: python -m ama.merge_masks --before models/sft --after models/rlhf \\
   --masks output/masks --out output/ama
---mean_ratio 0.3 keeps the learned pattern and re-normalises it to a mean of 0.3, without training again."""
+--mean_ratio 0.3 keeps the learned pattern and re-normalises it to a mean of 0.3, without training again;
+--price 0.1 chooses one of the free ratios that were learned at several prices."""
 
 COMMAND = Command(
     "merge_masks", _DESCRIPTION, PairSettings, LearnedScheduleSettings, OutputSettings, MergeSettings
@@ -25,7 +26,9 @@ def main() -> int:
 
 def _wanted(chosen: Chosen) -> Wanted:
     pair, learned = chosen[PairSettings], chosen[LearnedScheduleSettings]
-    schedule = learned_schedule(learned.masks, learned.mean_ratio, extrapolate=learned.allow_extrapolation)
+    schedule = learned_schedule(
+        learned.masks, learned.mean_ratio, price=learned.price, extrapolate=learned.allow_extrapolation
+    )
     return Wanted(pair.before, pair.after, schedule)
 
 

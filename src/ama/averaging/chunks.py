@@ -35,16 +35,22 @@ class Chunk(NamedTuple):
 
 
 class Buffers(threading.local):
-    """Three chunk buffers per thread, kept from tensor to tensor."""
+    """Three chunk buffers per thread, and a fourth where ratios are read, kept from tensor to tensor."""
 
     def __init__(self) -> None:
         """Make buffers of one chunk; `hold` makes them longer where rows are."""
         self.before, self.after, self.merged = (bytearray(CHUNK_BYTES) for _ in range(3))
+        self.ratios = bytearray()
 
     def hold(self, size: int) -> None:
         """Make each buffer at least `size` bytes long, for rows longer than a chunk."""
         if len(self.merged) < size:
             self.before, self.after, self.merged = (bytearray(size) for _ in range(3))
+
+    def hold_ratios(self) -> None:
+        """Make the buffer of ratios as long as the others."""
+        if len(self.ratios) < len(self.merged):
+            self.ratios = bytearray(len(self.merged))
 
 
 def mix_chunks(
@@ -66,6 +72,8 @@ def mix_chunks(
     """
     width = row_length(tensor.shape)
     buffers.hold(_row_bytes(tensor))
+    if tensor.ratios is not None:
+        buffers.hold_ratios()
     sums = _sums(tensor, method, buffers)
     for first, last in ((0, tensor.common_rows), (tensor.common_rows, tensor.rows)):
         # Further rows than both inputs have are copied from the one that has them.
@@ -73,7 +81,7 @@ def mix_chunks(
             before, after = _read_both(tensor, start, stop, buffers)
             merged = target(start * width, stop * width)
             if first == 0:
-                method.mix(merged, before, after, tensor.ratio, sums)
+                method.mix(merged, before, after, _ratios(tensor, start, stop, buffers), sums)
             else:
                 merged.copy_(max(before, after, key=Tensor.numel))
             yield Chunk(start * width, before, after, merged)
@@ -123,11 +131,25 @@ def _spans(tensor: PlannedTensor, first: int, last: int) -> Iterator[tuple[int, 
 
 def _row_bytes(tensor: PlannedTensor) -> int:
     widest = max(tensor.dtype.itemsize, tensor.before.dtype.itemsize, tensor.after.dtype.itemsize)
+    if tensor.ratios is not None:
+        widest = max(widest, tensor.ratios.dtype.itemsize)
     return row_length(tensor.shape) * widest
 
 
 def _read_both(tensor: PlannedTensor, start: int, stop: int, buffers: Buffers) -> tuple[Tensor, Tensor]:
     return _read(tensor.before, start, stop, buffers.before), _read(tensor.after, start, stop, buffers.after)
+
+
+def _ratios(tensor: PlannedTensor, start: int, stop: int, buffers: Buffers) -> Tensor | float:
+    """Return the ratio of some rows: a number, or shape (rows, 1), (1, row) or (rows, row)."""
+    source = tensor.ratios
+    if source is None:
+        return tensor.ratio
+    width = row_length(source.shape)
+    if math.prod(source.shape) == width != math.prod(tensor.shape):
+        # Of columns: the same for every row.
+        start, stop = 0, 1
+    return source.read(start, stop, buffers.ratios).view(stop - start, width)
 
 
 def _read(source: Source, start: int, stop: int, buffer: bytearray) -> Tensor:

@@ -148,7 +148,8 @@ class InMemoryAverage:
             parts = [by_name[name]] if name in by_name else _stored_parts(name, by_module)
             if not parts:
                 return None
-            if len(parts) > 1 and (plan.method.sums or len({part.ratio for part in parts}) > 1):
+            differ = len({part.ratio for part in parts}) > 1 or any(part.ratios for part in parts)
+            if len(parts) > 1 and (plan.method.sums or differ):
                 return None
             found.append(
                 replace(

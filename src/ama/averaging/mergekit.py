@@ -17,7 +17,8 @@ def mergekit_yaml(plan: MergePlan) -> str | None:
     resized = any(tensor.before.shape != tensor.after.shape for tensor in plan.tensors)
     untied = any(len(set(model.tensors.values())) < len(model.tensors) for model in (plan.before, plan.after))
     make = plan.method.recipe
-    if make is None or len(dtypes) > 1 or resized or untied:
+    several = any(tensor.ratios is not None for tensor in plan.tensors)
+    if make is None or several or len(dtypes) > 1 or resized or untied:
         return None
     ratios = _ratios_by_filter(plan)
     before, after = _reference(plan.before), _reference(plan.after)

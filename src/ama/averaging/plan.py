@@ -29,9 +29,10 @@ class PlannedTensor:
         site: its name and place.
         before: the tensor of the model before RLHF.
         after: the tensor of the model after RLHF.
-        ratio: weight of `before`, in [0, 1].
+        ratio: weight of `before`, in [0, 1]; the mean where `ratios` has several.
         dtype: dtype of the result.
         shape: shape of the result; further rows than both inputs share are copied from the one that has them.
+        ratios: of its rows, columns or elements, of a shape that broadcasts to `shape`; None for one ratio.
     """
 
     site: Site
@@ -40,6 +41,7 @@ class PlannedTensor:
     ratio: float
     dtype: torch.dtype
     shape: tuple[int, ...]
+    ratios: Source | None = None
 
     @property
     def rows(self) -> int:
@@ -157,6 +159,8 @@ def plan_merges(
     sites = find_sites({name: tensor.shape for name, tensor in before.tensors.items()}, before.num_layers)
     plans = []
     for schedule in schedules:
+        if schedule.tensors is not None and not load_method(schedule.method).by_element:
+            raise UserError(f"method {schedule.method} takes one ratio a tensor: merge free ratios by linear")
         schedule.check(list(sites.values()), before.num_layers)
         tensors = tuple(
             _plan_tensor(site, before, after, schedule, dtype, vocabulary) for site in sites.values()
@@ -186,7 +190,12 @@ def _plan_tensor(
                 "give bfloat16, float16 or float32 weights"
             )
     wanted = dtype or mixed_dtype(first.dtype, second.dtype)
-    return PlannedTensor(site, first, second, schedule.ratio_at(site), wanted, shape)
+    if schedule.tensors is None or site.name not in schedule.tensors.tensors:
+        return PlannedTensor(site, first, second, schedule.ratio_at(site), wanted, shape)
+    ratios = schedule.tensors.of(site.name, shape)
+    if ratios.shape:
+        return PlannedTensor(site, first, second, schedule.ratio_at(site), wanted, shape, ratios)
+    return PlannedTensor(site, first, second, float(ratios.load()), wanted, shape)
 
 
 def mixed_dtype(before: torch.dtype, after: torch.dtype) -> torch.dtype:

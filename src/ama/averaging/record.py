@@ -18,6 +18,7 @@ import xxhash
 import ama
 from ama.averaging.mergekit import mergekit_yaml
 from ama.averaging.plan import MergePlan
+from ama.averaging.schedules.ratio_tensors import record_of_tensors
 from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.schedules.split_tag import format_split_tag
 from ama.checkpoint.folder import Checkpoint
@@ -72,10 +73,12 @@ def write_record(
 
 
 def schedule_name(schedule: Schedule) -> str:
-    """Return a short name: the ratio, the split tag, or `per module` where no tag can express it.
+    """Return a short name: the ratio, the split tag, `per module`, or level and price of free ratios.
 
     A method other than the linear one stands in front, as in the grammar of schedules.
     """
+    if schedule.tensors is not None:
+        return f"free {schedule.tensors.level} price {schedule.tensors.price:g}"
     method = "" if schedule.method is Method.LINEAR else f"{schedule.method}:"
     if (
         schedule.modules
@@ -89,6 +92,7 @@ def schedule_name(schedule: Schedule) -> str:
 def schedule_record(schedule: Schedule) -> dict[str, Any]:
     """Return a schedule as ama_merge.json holds it; score rows are known by it, too."""
     method: dict[str, Any] = {"method": str(schedule.method)} if schedule.method is not Method.LINEAR else {}
+    free = {} if schedule.tensors is None else {"tensors": record_of_tensors(schedule.tensors)}
     return method | {
         "name": schedule_name(schedule),
         "ratio": schedule.ratio,
@@ -97,6 +101,7 @@ def schedule_record(schedule: Schedule) -> dict[str, Any]:
         "lm_head": schedule.lm_head,
         "modules": dict(schedule.modules),
         "scope": str(schedule.scope),
+        **free,
     }
 
 

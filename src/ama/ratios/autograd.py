@@ -43,13 +43,11 @@ class InterpolatedLinear(torch.autograd.Function):
             transposed: the weights are Conv1D's.
             keep_slope: keep dy / d ratio for the backward pass, of the output's shape, and not x.
         """
-        dtype = (
-            torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
-        )
+        dtype = working_dtype(x)
         x = x.to(dtype)
         wide = product_dtype(x)
-        weight = _mixed_as(wide, *weights, ratio)
-        bias = None if biases is None else _mixed_as(wide, *biases, ratio)
+        weight = mixed_as(wide, *weights, ratio)
+        bias = None if biases is None else mixed_as(wide, *biases, ratio)
         inputs = x.to(wide)
         output = linear(inputs, weight.t() if transposed else weight, bias).to(dtype)
         ctx.transposed, ctx.kept_slope = transposed, keep_slope and ctx.needs_input_grad[1]
@@ -64,7 +62,7 @@ class InterpolatedLinear(torch.autograd.Function):
         grad_x, grad_ratio = None, None
         wide = grad.to(product_dtype(grad))
         if ctx.needs_input_grad[0]:
-            weight = _mixed_as(wide.dtype, before, after, ratio)
+            weight = mixed_as(wide.dtype, before, after, ratio)
             grad_x = torch.matmul(wide, weight.t() if ctx.transposed else weight).to(grad.dtype)
         if ctx.needs_input_grad[1]:
             pair = (biases[0], biases[1]) if biases else None
@@ -79,7 +77,7 @@ class InterpolatedLinear(torch.autograd.Function):
         return grad_x, grad_ratio, None, None, None, None
 
 
-def _mixed_as(dtype: torch.dtype, before: Tensor, after: Tensor, ratio: Tensor) -> Tensor:
+def mixed_as(dtype: torch.dtype, before: Tensor, after: Tensor, ratio: Tensor) -> Tensor:
     """Return the mixture in a dtype, without a rounding to a narrower one on the way.
 
     In bfloat16 two models that RLHF has moved little lie a step or two apart, and a mixture that is rounded
@@ -137,6 +135,12 @@ def interpolated_parameter(ratio: Tensor, before: Tensor, after: Tensor) -> Tens
     apply: Any = InterpolatedParameter.apply
     parameter: Tensor = apply(ratio, before, after)
     return parameter
+
+
+def working_dtype(x: Tensor) -> torch.dtype:
+    """Return the dtype of a linear map's output: that of its input, or autocast's."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 def product_dtype(values: Tensor) -> torch.dtype:

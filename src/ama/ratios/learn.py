@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor, nn
-from transformers import PreTrainedModel, TrainingArguments
+from torch import nn
 
-from ama.averaging.live import check_pair
-from ama.averaging.record import commit
 from ama.averaging.schedules.mask_alphas import BIN_NAME
-from ama.data.labelled_blocks import label_blocks
-from ama.data.samples import read_samples
 from ama.errors import UserError
-from ama.models import load_model, load_tokenizer, quiet
+from ama.models import quiet
 from ama.processes import is_first
 from ama.ratios.convergence import StopWhenConverged
+from ama.ratios.inputs import Inputs, run_facts
 from ama.ratios.learned_ratios import start_ratios
 from ama.ratios.result import RatioResult, write_result
 from ama.ratios.search import JOURNAL_NAME, search_ratios
-from ama.ratios.terms import Sources, make_objective
+from ama.ratios.terms import make_objective
 from ama.ratios.trainer import ratio_arguments, train_ratios
 from ama.sampling.journal import Journal
 from ama.settings.base import record_of
-from ama.settings.ratios import ObjectiveSettings, RatioSettings, RatioTrainingSettings, SearchSettings
+from ama.settings.ratios import (
+    Approach,
+    ObjectiveSettings,
+    RatioSettings,
+    RatioTrainingSettings,
+    SearchSettings,
+)
 from ama.training.progress import EvaluationLines, ProgressLines
 from ama.training.resume import NOTE_NAME, open_work
 
@@ -85,33 +84,17 @@ def learn_ratios(
             samples or models that are missing, differ or can't be read, or a loss that is not finite.
     """
     before, after, data, out = map(Path, (before, after, data, out))
-    _check(objective, training, search, out / BIN_NAME, overwrite=overwrite)
+    _check(ratios, objective, training, search, out / BIN_NAME, overwrite=overwrite)
     quiet()
     arguments = ratio_arguments(out, training)
-    tokenizer = load_tokenizer(after)
-    samples = read_samples(data)
-    blocks_of_data = label_blocks(samples, tokenizer, objective.block_size, objective.loss_on)
-    dtype = "bfloat16" if training.bf16 else "float32"
-    models = load_model(before, dtype), load_model(after, dtype)
-    _check_context(objective.block_size, models[1])
-    check_pair(*models)
+    inputs = Inputs.read(before, after, data, objective, training)
     places = {"before": str(before), "after": str(after), "data": str(data), "out": str(out)}
     settings = {**places, **record_of([ratios, objective, training, search])}
     with arguments.main_process_first():
         checkpoint = open_work(out, settings)
+    models = inputs.models
     blocks, start = start_ratios(models[1], ratios)
-    sources = Sources(
-        samples=samples,
-        data=blocks_of_data,
-        before=models[0],
-        tokenizer=tokenizer,
-        blocks=blocks,
-        num_layers=models[1].config.num_hidden_layers,
-        mean_ratio=ratios.mean_ratio,
-        rows=training.micro_batch,
-        seed=training.seed,
-        device=arguments.device,
-    )
+    sources = inputs.sources(blocks, ratios.mean_ratio, training, arguments.device)
     goal = make_objective(objective, sources)
     journal: Journal[float] = Journal(out, JOURNAL_NAME)
     if search.optimizer == "search":
@@ -123,7 +106,7 @@ def learn_ratios(
         callbacks = [ProgressLines(), StopWhenConverged(training.settle_tolerance, training.settle_window)]
         result = train_ratios(*models, start, blocks, goal, arguments, callbacks, checkpoint)
     if is_first():
-        write_result(result, {**settings, **_facts(arguments, blocks_of_data)}, out)
+        write_result(result, {**settings, **run_facts(arguments, inputs.data)}, out)
         for folder in out.glob("checkpoint-*"):
             shutil.rmtree(folder)
         journal.remove()
@@ -132,6 +115,7 @@ def learn_ratios(
 
 
 def _check(
+    ratios: RatioSettings,
     objective: ObjectiveSettings,
     training: RatioTrainingSettings,
     search: SearchSettings,
@@ -139,26 +123,18 @@ def _check(
     *,
     overwrite: bool,
 ) -> None:
+    if ratios.approach is Approach.FREE:
+        raise UserError(f"approach {Approach.FREE} has no fixed mean: call learn_free_ratios")
+    if objective.price:
+        raise UserError(f"--price is for free ratios: give --approach {Approach.FREE} with it")
+    soft = objective.targets == "soft"
+    if soft and not objective.teacher_top_k:
+        raise UserError("soft targets for ratios of a fixed mean need --teacher_top_k, such as 64")
+    if soft and search.optimizer == "search":
+        raise UserError("--targets soft is for a training: leave out --optimizer search")
     if search.optimizer == "search" and training.deepspeed:
         raise UserError("--optimizer search does not run under DeepSpeed: use torchrun or one process")
     if objective.reward_model and search.optimizer != "search":
         raise UserError("--reward_model has no gradient in the ratios: give --optimizer search with it")
     if result.exists() and not overwrite:
         raise UserError(f"{result} exists already: choose another --out, or replace it with --overwrite")
-
-
-def _check_context(block_size: int, model: PreTrainedModel) -> None:
-    limit = getattr(model.config, "max_position_embeddings", None)
-    if limit is not None and block_size > limit:
-        raise UserError(f"--block_size {block_size} is longer than the model's context of {limit} tokens")
-
-
-def _facts(arguments: TrainingArguments, data: Mapping[str, Tensor]) -> dict[str, Any]:
-    state = arguments.distributed_state
-    return {
-        "blocks_of_data": list(data["input_ids"].shape),
-        "processes": arguments.world_size,
-        "parallel": state.distributed_type.value if state else "NO",
-        "commit": commit(),
-        "versions": {name: version(name) for name in ("torch", "transformers")},
-    }

@@ -10,6 +10,7 @@ from ama.averaging.live import live_sites
 from ama.averaging.schedules.learned import LearnedMask
 from ama.averaging.schedules.normalization import initial_raw, normalized_ratios, shifted_ratios
 from ama.checkpoint.names import module_of
+from ama.models.sharded import gathered
 from ama.ratios.parameter_blocks import ParameterBlocks, parameter_blocks
 from ama.settings.ratios import Approach, RatioSettings
 
@@ -57,6 +58,17 @@ class LearnedRatios(nn.Module):
     def refresh(self) -> None:
         """Compute the ratios once for all who use them in one pass through the model: `current`."""
         self.current = self()
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        """Return what the optimiser steps, by name."""
+        return {"scaled_raw": self.scaled_raw}
+
+    @torch.no_grad()
+    def summary(self) -> list[float]:
+        """Return the ratios; called on every rank."""
+        with gathered([self.scaled_raw]):
+            values: list[float] = self().tolist()
+        return values
 
     def forward(self) -> Tensor:
         """Return the ratios, shape (n,); their mean is `mean`."""

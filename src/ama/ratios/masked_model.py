@@ -103,7 +103,7 @@ def mask_model(
     for path, module in list(after.named_modules()):
         # The head and its like: through the same function, which knows where half precision is slow.
         if type(module) is nn.Linear and product_dtype(module.weight) is not module.weight.dtype:
-            _replace(after, path, MaskedLinear(module, module, ratios, None))
+            replace_module(after, path, MaskedLinear(module, module, ratios, None))
     after.learned_ratios = ratios
     # Checkpoints leave out what is frozen.
     forgive: Any = after.register_load_state_dict_post_hook
@@ -126,7 +126,7 @@ def _mask_parameter(
         return
     if isinstance(module, nn.Linear | Conv1D):
         masked = MaskedLinear(before.get_submodule(path), module, ratios, block, path in narrowing)
-        _replace(after, path, masked)
+        replace_module(after, path, masked)
         return
     # A tied table belongs to two modules; each takes the parametrisation, over the same two tensors.
     parameter = getattr(module, attribute)
@@ -137,7 +137,8 @@ def _mask_parameter(
         parametrize.register_parametrization(owner, attribute, parametrization, unsafe=True)
 
 
-def _replace(model: PreTrainedModel, path: str, module: nn.Module) -> None:
+def replace_module(model: PreTrainedModel, path: str, module: nn.Module) -> None:
+    """Put a module in the place of the one at a path."""
     parent, _, child = path.rpartition(".")
     setattr(model.get_submodule(parent), child, module)
 

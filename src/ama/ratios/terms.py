@@ -25,6 +25,8 @@ from ama.data.samples import Sample
 from ama.errors import UserError
 from ama.models import load_reward_model, load_tokenizer
 from ama.processes import rank_and_size, sum_over_processes
+from ama.ratios.divergence import AFTER, BEFORE, Divergence, top_targets
+from ama.ratios.learned_ratios import LearnedRatios
 from ama.ratios.objective import Objective, Step, Term
 from ama.ratios.parameter_blocks import ParameterBlocks
 from ama.ratios.penalty import penalty, penalty_weights
@@ -81,7 +83,7 @@ class Retain(Term):
         """Return the weighted mean of the micro-batch: every row has as many tokens that count."""
         ids = step.data[self.reads]
         mean = summed_loss(step.logits[self.reads], ids) / (ids.numel() - len(ids))
-        return self._weight * mean / step.micro_batches
+        return step.price * self._weight * mean / step.micro_batches
 
     def of_model(self, model: PreTrainedModel, ratios: Tensor) -> float:
         """Return the weighted mean over the whole set."""
@@ -100,7 +102,7 @@ class RatioPenalty(Term):
 
     def in_step(self, step: Step) -> Tensor:
         """Return the weighted penalty, divided among the micro-batches."""
-        return self._weight * self._value(step.ratios()) / step.micro_batches
+        return self._weight * self._value(_fixed_mean(step)) / step.micro_batches
 
     def of_model(self, model: PreTrainedModel, ratios: Tensor) -> float:
         """Return the weighted penalty."""
@@ -121,7 +123,7 @@ class Smoothness(Term):
 
     def in_step(self, step: Step) -> Tensor:
         """Return the weighted sum, divided among the micro-batches."""
-        total: Tensor = step.ratios().diff().square().sum()
+        total: Tensor = _fixed_mean(step).diff().square().sum()
         return self._weight * total / step.micro_batches
 
     def of_model(self, model: PreTrainedModel, ratios: Tensor) -> float:
@@ -180,8 +182,9 @@ class Sources:
         samples: of the model after RLHF.
         data: the samples as labelled blocks.
         before: the model before RLHF.
+        after: the model after RLHF.
         tokenizer: of both models.
-        blocks: which parameters share a ratio.
+        blocks: which parameters share a ratio; None for free ratios, which have no penalty.
         num_layers: of the models.
         mean_ratio: the mean of the ratios.
         rows: blocks at a time where a whole model is measured.
@@ -192,8 +195,9 @@ class Sources:
     samples: Sequence[Sample]
     data: Mapping[str, Tensor]
     before: PreTrainedModel
+    after: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    blocks: ParameterBlocks
+    blocks: ParameterBlocks | None
     num_layers: int
     mean_ratio: float
     rows: int
@@ -213,17 +217,47 @@ def make_objective(settings: ObjectiveSettings, sources: Sources) -> Objective:
         prompts = draw_prompts(sources.samples, settings.reward_prompts, sources.seed)
         terms.append(Reward(settings.reward_model, sources.tokenizer, prompts, sampling, sources.device))
     else:
-        terms.append(Likelihood(sources.data, sources.rows))
-        if settings.retain_weight:
-            count = len(sources.data["input_ids"])
-            blocks = retain_blocks(settings, sources.before, sources.tokenizer, count, sources.seed)
-            terms.append(Retain(settings.retain_weight, blocks, sources.rows))
-    if settings.reg_alpha:
+        terms += _both_sides(settings, sources)
+    if settings.reg_alpha and sources.blocks is not None:
         by_block = penalty_weights(settings.sum_reg_type, sources.blocks.linears, sources.num_layers)
         terms.append(RatioPenalty(settings.reg_alpha, settings.sum_reg_type, sources.mean_ratio, by_block))
     if settings.smooth_weight:
         terms.append(Smoothness(settings.smooth_weight))
     return Objective(*terms)
+
+
+def _both_sides(settings: ObjectiveSettings, sources: Sources) -> list[Term]:
+    """Return after's side, and before's where it has a weight or prices."""
+    data, retain = sources.data, None
+    if any(settings.price):
+        # Both sides have as many rows; the shorter one begins anew.
+        count = max(len(data["input_ids"]), settings.retain_samples)
+        again = torch.arange(count) % len(data["input_ids"])
+        data = {name: values[again] for name, values in data.items()}
+    ids, labels = data["input_ids"], data["labels"]
+    if settings.retain_weight or any(settings.price):
+        retain = retain_blocks(settings, sources.before, sources.tokenizer, len(ids), sources.seed)
+    if settings.targets == "sampled":
+        terms: list[Term] = [Likelihood(data, sources.rows)]
+        if retain is not None:
+            terms.append(Retain(settings.retain_weight or 1.0, retain, sources.rows))
+        return terms
+    top, rows = settings.teacher_top_k, sources.rows
+    targets = top_targets(sources.after, ids, top, rows) if top else None
+    terms = [Divergence(AFTER, 1.0, "input_ids", ids, labels, targets)]
+    if retain is not None:
+        targets = top_targets(sources.before, retain, top, rows) if top else None
+        weight = settings.retain_weight or 1.0
+        terms.append(Divergence(BEFORE, weight, "retain_ids", retain, None, targets))
+    return terms
+
+
+def _fixed_mean(step: Step) -> Tensor:
+    """Return the ratios of blocks, which penalties are of."""
+    if not isinstance(step.ratios, LearnedRatios):
+        raise UserError("--reg_alpha and --smooth_weight are for ratios of a fixed mean: leave them 0")
+    ratios: Tensor = step.ratios()
+    return ratios
 
 
 def draw_prompts(samples: Sequence[Sample], count: int, seed: int) -> list[str]:

@@ -1,7 +1,8 @@
-"""Training of the raw scalars by the Hugging Face Trainer; its checkpoints hold scalars only."""
+"""Training of ratios by the Hugging Face Trainer; its checkpoints hold their raw scalars only."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import (
     PreTrainedModel,
     PrinterCallback,
@@ -22,7 +24,7 @@ from ama.models.sharded import gathered
 from ama.ratios.convergence import describe_path, ratio_path
 from ama.ratios.learned_ratios import LearnedRatios, learned_mask
 from ama.ratios.masked_model import mask_model
-from ama.ratios.objective import Objective
+from ama.ratios.objective import Objective, Ratios
 from ama.ratios.parameter_blocks import ParameterBlocks
 from ama.ratios.result import RatioResult
 from ama.settings.ratios import RatioTrainingSettings
@@ -34,18 +36,45 @@ _SCALARS = "scalars.bin"
 class RatioTrainer(Trainer):
     """Minimise an objective over the raw scalars of a masked model."""
 
-    def __init__(self, *, objective: Objective, **options: Any) -> None:
-        """Take the objective; all other options are the Trainer's, and the model is a masked one."""
+    def __init__(
+        self, *, objective: Objective, ratios: Ratios, prices: Sequence[float] = (), **options: Any
+    ) -> None:
+        """Take what is minimised; all other options are the Trainer's.
+
+        Args:
+            objective: the objective.
+            ratios: of the masked model.
+            prices: of before's side, walked in equal numbers of steps; the learning rate falls anew for each.
+            **options: of the Trainer; the model is a masked one.
+        """
         self.objective: Objective = objective
+        self.ratios: Ratios = ratios
+        self.prices = tuple(prices)
         super().__init__(**options)
         # The Trainer then passes the number of labels over all processes and accumulation steps.
         self.model_accepts_loss_kwargs = True
 
     @property
-    def ratios(self) -> LearnedRatios:
-        """The module of the learned ratios."""
-        module: LearnedRatios = self.accelerator.unwrap_model(self.model).learned_ratios
-        return module
+    def steps_per_price(self) -> int:
+        """How many optimizer steps each price has."""
+        return self.state.max_steps // max(1, len(self.prices))
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Return the schedule of the learning rate: the Trainer's, begun anew at each price."""
+        if not self.prices:
+            return super().create_scheduler(num_training_steps, optimizer)
+        steps = num_training_steps // len(self.prices)
+        warmup = self.args.get_warmup_steps(steps)
+
+        def factor(step: int) -> float:
+            within = step % steps
+            if within < warmup:
+                return float(within / warmup)
+            return 0.5 * (1 + math.cos(math.pi * (within - warmup) / (steps - warmup)))
+
+        schedule: Any = LambdaLR
+        self.lr_scheduler = schedule(optimizer or self.optimizer, factor)
+        return self.lr_scheduler
 
     def compute_loss(
         self,
@@ -59,22 +88,28 @@ class RatioTrainer(Trainer):
         if num_items_in_batch is not None:
             share = {"labels": num_items_in_batch, "processes": int(self.accelerator.num_processes)}
             share["micro_batches"] = self.args.gradient_accumulation_steps
+        if self.prices:
+            share["price"] = self.prices[
+                min(self.state.global_step // self.steps_per_price, len(self.prices) - 1)
+            ]
         loss, outputs = self.objective.in_step(model, self.ratios, inputs, **share)
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the ratios to each line of the log."""
-        with torch.no_grad(), gathered([self.ratios.scaled_raw]):
-            values: Any = self.ratios.forward().tolist()
+        values: Any = self.ratios.summary()
         super().log({**logs, "ratios": values}, start_time)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save the raw scalars alone: the weights are frozen, and lie in the input folders."""
-        with gathered([self.ratios.scaled_raw]):
-            if self.args.should_save:
-                folder = Path(output_dir or str(self.args.output_dir))
-                folder.mkdir(parents=True, exist_ok=True)
-                torch.save(self.ratios.scaled_raw.detach().cpu(), folder / _SCALARS)
+        values = {}
+        for name, parameter in self.ratios.trained().items():
+            with gathered([parameter]):
+                values[name] = parameter.detach().cpu().clone()
+        if self.args.should_save:
+            folder = Path(output_dir or str(self.args.output_dir))
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.save(values, folder / _SCALARS)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         if self.is_deepspeed_enabled:
@@ -87,8 +122,9 @@ class RatioTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         scalars = torch.load(Path(resume_from_checkpoint) / _SCALARS, weights_only=True)
-        with torch.no_grad():
-            self.ratios.scaled_raw.copy_(scalars)
+        for name, parameter in self.ratios.trained().items():
+            with torch.no_grad(), gathered([parameter], write=True):
+                parameter.copy_(scalars[name])
 
 
 def train_ratios(
@@ -114,26 +150,37 @@ def train_ratios(
         checkpoint: folder of a checkpoint to go on from.
     """
     start = ratios().tolist()
-    data = objective.data
     trainer = RatioTrainer(
         objective=objective,
+        ratios=ratios,
         model=mask_model(before, after, ratios, blocks),
         args=arguments,
-        train_dataset=[dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)],
+        train_dataset=rows_of(objective),
         data_collator=default_data_collator,
         callbacks=list(callbacks),
     )
     trainer.remove_callback(PrinterCallback)
     done = trainer.train(resume_from_checkpoint=checkpoint)
-    with gathered([trainer.ratios.scaled_raw]):
-        mask = learned_mask(trainer.ratios, blocks)
+    with gathered([ratios.scaled_raw]):
+        mask = learned_mask(ratios, blocks)
     history = trainer.state.log_history
     verdict = describe_path(start, history, arguments.learning_rate)
     return RatioResult(mask, [start, *ratio_path(history)], verdict, done.metrics)
 
 
-def ratio_arguments(out: Path, training: RatioTrainingSettings) -> TrainingArguments:
+def rows_of(objective: Objective) -> list[dict[str, Tensor]]:
+    """Return the rows that a training goes through."""
+    data = objective.data
+    return [dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)]
+
+
+def ratio_arguments(out: Path, training: RatioTrainingSettings, **others: Any) -> TrainingArguments:
     """Return the Trainer's arguments, and join the other processes of the run.
+
+    Args:
+        out: folder of the checkpoints.
+        training: the hyperparameters.
+        **others: further arguments.
 
     Raises:
         UserError: as `ama.training.arguments.training_arguments`.
@@ -144,6 +191,7 @@ def ratio_arguments(out: Path, training: RatioTrainingSettings) -> TrainingArgum
         training,
         training.micro_batch,
         gradient_accumulation_steps=training.gradient_accumulation_steps,
+        adam_beta2=training.beta2,
         max_grad_norm=0.0,
         logging_steps=1,
         remove_unused_columns=False,
@@ -151,4 +199,5 @@ def ratio_arguments(out: Path, training: RatioTrainingSettings) -> TrainingArgum
         bf16=False,
         # As it stands: there is no model to save whole.
         deepspeed=str(training.deepspeed) if training.deepspeed else None,
+        **others,
     )

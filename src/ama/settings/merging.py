@@ -92,6 +92,9 @@ class LearnedScheduleSettings(Settings):
         high=1,
         aliases=("alpha", "ratio"),
     )
+    price: float | None = option(
+        None, "which of the free ratios, where they were learned at several prices", low=0
+    )
     allow_extrapolation: bool = option(False, "merge even where a ratio is above 1")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,9 @@ from ama.settings.samples import LossOn
 from ama.settings.sampling import SamplingSettings
 from ama.settings.training import TrainerSettings
 
-_LEVEL = re.compile(r"layerwise|linearwise|l?block([1-9][0-9]{0,5})")
+_LEVEL = re.compile(r"layerwise|linearwise|tensor|row|element|l?block([1-9][0-9]{0,5})")
+FREE_LEVELS = ("tensor", "row", "element")
+"""Mask levels that only free ratios have."""
 _PIVOTS = re.compile(r"[0-9]{1,6}(#[0-9]{1,6})*")
 
 
@@ -24,6 +27,7 @@ class Approach(StrEnum):
 
     NORMALIZED = "mask_norm_sigmoid_linear"
     SHIFTED = "mask_shift_sigmoid_linear"
+    FREE = "free_sigmoid"
 
 
 class Penalty(StrEnum):
@@ -44,7 +48,8 @@ def blocks_in_level(level: str) -> int | None:
     match = _LEVEL.fullmatch(level)
     if match is None:
         raise UserError(
-            f"mask_level '{level}' is unknown: give block3 (any blockK), layerwise, linearwise or lblock3"
+            f"mask_level '{level}' is unknown: give block3 (any blockK), layerwise, linearwise, lblock3, "
+            "or for free ratios tensor, row or element"
         )
     return int(match[1]) if match[1] else None
 
@@ -66,9 +71,14 @@ class RatioFiles(Settings):
 class RatioSettings(Settings):
     """The ratios."""
 
-    approach: Approach = option(Approach.NORMALIZED, "how raw scalars become ratios")
+    approach: Approach = option(
+        Approach.NORMALIZED, "how raw scalars become ratios; free_sigmoid: without a fixed mean, by --price"
+    )
     mask_level: str = option(
-        "block3", "what shares a ratio: block3, any blockK, layerwise, linearwise, lblock3", metavar="LEVEL"
+        "block3",
+        "what shares a ratio: block3, any blockK, layerwise, linearwise, lblock3; free ones also tensor, row "
+        "(what gives one output), element",
+        metavar="LEVEL",
     )
     pivots: str = option(
         "", "last layer of each block but the last, in place of equal blocks", metavar="7#15"
@@ -77,12 +87,17 @@ class RatioSettings(Settings):
     mean_ratio: float = option(
         0.2, "mean of the ratios, which are weights of before", above=0, below=1, aliases=("init_val",)
     )
+    start_ratio: float = option(0.3, "where free ratios start", above=0, below=1)
     epsilon: float = option(0.2, "the larger, the nearer the ratios stay to their mean", low=0)
     scale_lr_by_sharing: bool = option(True, "step each ratio by lr times the linear maps that it governs")
 
     def check(self) -> None:
         """Check how the model is divided."""
         blocks_in_level(self.mask_level)
+        if self.mask_level in FREE_LEVELS and self.approach is not Approach.FREE:
+            raise UserError(
+                f"--mask_level {self.mask_level} is for free ratios: give --approach {Approach.FREE} with it"
+            )
         if self.pivots and not _PIVOTS.fullmatch(self.pivots):
             raise UserError(f"--pivots '{self.pivots}' are no layer indices: write them as 7#15")
 
@@ -96,6 +111,18 @@ class RatioSettings(Settings):
 class ObjectiveSettings(Settings):
     """What the ratios minimise: the loss on samples, on a retain set, and a penalty."""
 
+    targets: Literal["sampled", "soft"] = option(
+        "sampled",
+        "what the average imitates: the samples' tokens, or its parents' next-token distributions",
+    )
+    teacher_top_k: int = option(
+        0,
+        "soft targets of so many likeliest tokens and the rest in one, computed once; 0: of all, each step",
+        low=0,
+    )
+    price: tuple[float, ...] = option(
+        (), "of before's side, for free ratios; several are walked from small to large", low=0
+    )
     loss_on: LossOn = option(LossOn.TEXT, "text: every token, as released; response: replies only (Eq. 9)")
     block_size: int = option(512, "tokens in a block of data", low=2)
     retain_weight: float = option(0.0, "weight of the cross-entropy on a retain set", low=0)
@@ -116,12 +143,21 @@ class ObjectiveSettings(Settings):
         SamplingSettings.max_new_tokens, "of a reply whose reward is measured", low=1
     )
 
+    def check(self) -> None:
+        """Check the prices."""
+        if any(low >= high for low, high in pairwise(self.price)):
+            prices = " ".join(f"{price:g}" for price in self.price)
+            raise UserError(f"--price {prices}: prices do not increase; the walk goes from small to large")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RatioTrainingSettings(TrainerSettings):
     """How the ratios are trained."""
 
-    lr: float = option(2e-5, "learning rate, per linear map that a ratio governs", above=0)
+    lr: float = option(
+        2e-5, "learning rate, per linear map that a ratio governs; of free ratios plain", above=0
+    )
+    beta2: float = option(0.999, "AdamW's, of the mean of squared gradients", low=0, below=1)
     micro_batch: int = option(
         1, "blocks at a time on each process", low=1, aliases=("per_device_train_batch_size",)
     )

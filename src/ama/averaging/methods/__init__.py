@@ -22,20 +22,23 @@ class MergeMethod:
         formula: for records and model cards.
         mix: writes the mixture of two flat chunks into the first of four arguments: out, before, after, all
             of shape (n,) and any floating dtypes, and the ratio; the fifth is what `sums` added up, or None.
+            A ratio is a number, or, of a method `by_element`, a tensor that broadcasts to (rows, n / rows).
         sums: first pass over a tensor, for methods that need all of it: returns float64 numbers of two flat
             chunks, which are added up over the chunks. None: each element is mixed on its own, in one pass.
         low: least ratio.
         high: greatest ratio.
         recipe: returns mergekit's configuration, without its dtype, from the names of both models and the
             ratio of each filter; None where mergekit has no such method.
+        by_element: whether elements of one tensor may have ratios of their own.
     """
 
     formula: str
-    mix: Callable[[Tensor, Tensor, Tensor, float, Tensor | None], None]
+    mix: Callable[[Tensor, Tensor, Tensor, Any, Tensor | None], None]
     sums: Callable[[Tensor, Tensor], Tensor] | None = None
     low: float = 0.0
     high: float = 1.0
     recipe: Callable[[str, str, Mapping[str, float]], dict[str, Any]] | None = None
+    by_element: bool = False
 
 
 def load_method(name: Method) -> MergeMethod:

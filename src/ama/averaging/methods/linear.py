@@ -23,12 +23,12 @@ def mixed(before: Tensor, after: Tensor, ratio: Tensor | float, out: Tensor | No
     Args:
         before: any shape.
         after: of the same shape and dtype.
-        ratio: a number, or a scalar tensor.
+        ratio: a number, a scalar tensor, or one that broadcasts to the shape.
         out: where to put the result; of the same shape and dtype.
     """
-    if isinstance(ratio, float) or ratio.device.type == "cpu":
+    if isinstance(ratio, float) or (ratio.device.type == "cpu" and not ratio.dim()):
         return torch.lerp(after, before, float(ratio), out=out)
-    # On an accelerator, reading the number would wait for the device.
+    # Reading a number from an accelerator would wait for it.
     wide = torch.promote_types(after.dtype, ratio.dtype)
     result = torch.lerp(after.to(wide), before.to(wide), ratio.to(wide)).to(after.dtype)
     return result if out is None else out.copy_(result)
@@ -51,7 +51,7 @@ def ratio_gradient(grad: Tensor, before: Tensor, after: Tensor, dtype: torch.dty
     return total
 
 
-def mix(out: Tensor, before: Tensor, after: Tensor, ratio: float, _: Tensor | None = None) -> None:
+def mix(out: Tensor, before: Tensor, after: Tensor, ratio: float | Tensor, _: Tensor | None = None) -> None:
     """Write ratio * before + (1 - ratio) * after into `out`.
 
     Half-precision results are computed in float32, wider ones in float64, and rounded once. At ratio 0 and 1,
@@ -61,9 +61,11 @@ def mix(out: Tensor, before: Tensor, after: Tensor, ratio: float, _: Tensor | No
         out: the result, shape (n,), any floating dtype.
         before: shape (n,), any floating dtype.
         after: shape (n,), any floating dtype.
-        ratio: weight of before.
+        ratio: weight of before: a number, or shape (rows, 1), (1, n / rows) or (rows, n / rows).
     """
-    if ratio == 1 or _same_bits(before, after):
+    if isinstance(ratio, Tensor):
+        _mix_by_element(out, before, after, ratio)
+    elif ratio == 1 or _same_bits(before, after):
         out.copy_(before)
     elif ratio == 0:
         out.copy_(after)
@@ -72,6 +74,18 @@ def mix(out: Tensor, before: Tensor, after: Tensor, ratio: float, _: Tensor | No
     else:
         for part, first, second in wide_blocks(out, before, after):
             part.copy_(mixed(first, second, ratio))
+
+
+def _mix_by_element(out: Tensor, before: Tensor, after: Tensor, ratio: Tensor) -> None:
+    """Mix rows by ratios of their own, in the types of `mix` and with its one rounding."""
+    wide = torch.float32 if out.dtype in _HALF else torch.float64
+    width = ratio.shape[1] if ratio.shape[1] > 1 else len(out) // len(ratio)
+    parts = [values.view(-1, width) for values in (out, before, after)]
+    step = max(1, _BLOCK // width)
+    for start in range(0, len(parts[0]), step):
+        target, first, second = (values[start : start + step] for values in parts)
+        own = (ratio if len(ratio) == 1 else ratio[start : start + step]).to(wide)
+        target.copy_(torch.lerp(second.to(wide), first.to(wide), own))
 
 
 def wide_blocks(out: Tensor, before: Tensor, after: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -98,4 +112,4 @@ def _recipe(before: str, after: str, ratios: Mapping[str, float]) -> dict[str, A
     }
 
 
-METHOD = MergeMethod("ratio * before + (1 - ratio) * after", mix, recipe=_recipe)
+METHOD = MergeMethod("ratio * before + (1 - ratio) * after", mix, recipe=_recipe, by_element=True)

@@ -4,11 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from ama.averaging.methods import check_ratio
+from ama.averaging.schedules.ratio_tensors import holds_ratio_tensors, read_ratio_tensors
 from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.schedules.split_tag import is_number, parse_ratio, parse_split_tag, split_tag_in
 from ama.averaging.schedules.yaml_file import given, read_yaml
 from ama.errors import UserError
 from ama.settings.merging import Method, Scope
+
+_PRICE = "price="
 
 
 def read_schedule(
@@ -18,7 +21,8 @@ def read_schedule(
 
     Args:
         text: a number in [0, 1]; a split tag; the path of a YAML file; or mask_alphas.bin or its folder. In
-            front of it may stand a method and a colon, behind it, for all but a number, an @ and a ratio.
+            front of it may stand a method and a colon, behind it, for all but a number, an @ and a ratio;
+            behind a folder of free ratios `@price=0.1`.
         ratio: the ratio behind the @, for words that bring none: of the final norm and the head of a split
             tag, the missing `ratio` of a YAML file, the mean of learned ratios.
         scope: which parameters are averaged; learned ratios have their own.
@@ -30,6 +34,9 @@ def read_schedule(
     method, text = _method_in_front(text, method)
     body, mark, behind = text.rpartition("@")
     if mark and not _path(text).exists():
+        if behind.startswith(_PRICE) and is_learned(body):
+            price = _price(behind.removeprefix(_PRICE), text)
+            return replace(learned_schedule(_path(body), price=price), method=method)
         ratio = parse_ratio(behind, text, method)
         if not (body.startswith("split") or _is_path(body)):
             raise UserError(f"schedule '{text}': only a split tag or a file takes a ratio behind an @")
@@ -85,27 +92,44 @@ def merge_schedule(
     return found[0]
 
 
-def learned_schedule(path: Path, mean: float | None = None, *, extrapolate: bool = False) -> Schedule:
+def learned_schedule(
+    path: Path, mean: float | None = None, *, price: float | None = None, extrapolate: bool = False
+) -> Schedule:
     """Read learned ratios.
 
     Args:
-        path: mask_alphas.bin or its folder.
+        path: mask_alphas.bin, or its folder, or that of free ratios.
         mean: re-normalise the learned pattern to this mean; None for the trained one.
+        price: which of the free ratios; None where they were learned at one price only.
         extrapolate: allow ratios above 1.
 
     Raises:
         UserError: missing, unsafe or malformed file, or a ratio above 1.
     """
+    path = path.expanduser()
+    if holds_ratio_tensors(path):
+        if mean is not None:
+            raise UserError(f"{path} holds free ratios: choose one by --price, or @price=, not by a mean")
+        return read_ratio_tensors(path, price)
+    if price is not None:
+        raise UserError(f"{path} holds ratios of a fixed mean, which have no price: leave the price out")
     # torch is loaded only where there is a file of tensors to read: the planner checks schedules without it.
     from ama.averaging.schedules.mask_alphas import read_mask
 
-    return read_mask(path.expanduser()).schedule(mean, extrapolate=extrapolate)
+    return read_mask(path).schedule(mean, extrapolate=extrapolate)
 
 
 def is_learned(text: str) -> bool:
     """Tell whether a word names learned ratios: a .bin file, or a folder."""
     path = _path(text)
     return bool(text) and (path.suffix == ".bin" or (path.is_dir() and not _is_yaml(text)))
+
+
+def _price(text: str, place: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"schedule '{place}': price '{text}' is no number; write {_PRICE}0.1") from None
 
 
 def _method_in_front(text: str, method: Method) -> tuple[Method, str]:

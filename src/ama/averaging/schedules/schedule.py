@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from fnmatch import filter as matching
 from fnmatch import fnmatchcase
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from ama.averaging.methods import check_ratio
 from ama.averaging.sites import Part, Site
 from ama.checkpoint.names import layer_of, stored_patterns
 from ama.errors import UserError
 from ama.settings.merging import Method, Scope
+
+if TYPE_CHECKING:
+    from ama.averaging.schedules.ratio_tensors import RatioTensors
 
 ONLY_BEFORE = 1.0
 """The ratio that takes a tensor from the model before RLHF unchanged."""
@@ -32,6 +36,8 @@ class Schedule:
         method: how two tensors are mixed by a ratio.
         learned: the modules, by their names in memory, that ratios were learned for; empty where a person
             chose the ratios. The model must have just these.
+        tensors: free ratios, one or more for each averaged tensor, which take the place of all others;
+            `ratio` is then their mean.
 
     Raises:
         UserError: a ratio outside the range, pivots that do not increase, or a wrong number of ratios.
@@ -46,6 +52,7 @@ class Schedule:
     extrapolate: bool = False
     method: Method = Method.LINEAR
     learned: tuple[str, ...] = field(default=(), compare=False)
+    tensors: "RatioTensors | None" = None
 
     def __post_init__(self) -> None:
         """Check the numbers against each other."""
@@ -67,7 +74,7 @@ class Schedule:
     def is_uniform(self) -> bool:
         """Whether every averaged site has the same ratio (plain averaging, MA)."""
         special = self.lm_head is not None and self.lm_head != self.ratio
-        return not self.pivots and not self.modules and not special
+        return not self.pivots and not self.modules and not special and self.tensors is None
 
     def check(self, sites: Sequence[Site], num_layers: int) -> None:
         """Check that the schedule fits a model.
@@ -81,6 +88,8 @@ class Schedule:
         """
         if self.learned:
             self._check_modules({site.module: site for site in sites})
+        if self.tensors is not None:
+            self.tensors.check(sites, self.scope)
         self.check_depth(num_layers)
 
     def _check_modules(self, found: Mapping[str, Site]) -> None:
@@ -113,9 +122,11 @@ class Schedule:
         return bisect_left(self.pivots, layer)
 
     def ratio_at(self, site: Site) -> float:
-        """Return the ratio of one site, in [0, 1]; embeddings go with the first block."""
+        """Return the ratio of one site, in [0, 1], or the mean of its own; embeddings go with block 0."""
         if self.scope is Scope.LINEAR and not site.linear:
             return ONLY_BEFORE
+        if self.tensors is not None:
+            return self.tensors.means[site.name]
         for pattern, ratio in reversed(list(self.modules.items())):
             if fnmatchcase(site.module, pattern):
                 return ratio
