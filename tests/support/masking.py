@@ -76,7 +76,7 @@ def masked(
     """Return the masked model of two tiny ones, its ratios (away from their mean) and blocks."""
     before, after = tiny_model(family, 1), tiny_model(family, 2)
     if dtype == torch.float64:
-        before, after = _in_double(before), _in_double(after)
+        before, after = in_double(before), in_double(after)
     blocks = parameter_blocks(level, live_sites(after), LAYERS, scope)
     paces = [max(1, len(layers)) for layers in blocks.linears]
     ratios = LearnedRatios(len(blocks.labels), 0.2, 0.2, approach, paces).to(dtype)
@@ -86,7 +86,7 @@ def masked(
     return mask_model(before, after, ratios, blocks), ratios, blocks
 
 
-def _in_double(model: PreTrainedModel) -> PreTrainedModel:
+def in_double(model: PreTrainedModel) -> PreTrainedModel:
     """Return the model in float64, with RMS norms that do not go through float32."""
     for path, module in list(model.named_modules()):
         if type(module).__name__.endswith("RMSNorm"):

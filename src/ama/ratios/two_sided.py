@@ -198,8 +198,8 @@ def _check_names(free: FreeRatios, before: Path) -> None:
     missing = [name for name in free.group_of if name not in stored]
     if missing:
         raise UserError(
-            f"'{missing[0]}' of the model in memory is stored under other names in {before}, as fused experts "
-            "are: free ratios can't be merged there; use the ratios of a fixed mean"
+            f"'{missing[0]}' of the model in memory is stored under other names in {before}, as fused "
+            "experts are: free ratios can't be merged there; use the ratios of a fixed mean"
         )
 
 
@@ -256,8 +256,8 @@ def _publish(
 ) -> None:
     """Put the prices' folders in their places, then the picture, then mask_alphas.json.
 
-    That file makes them a result; an earlier one loses its own after all else, so that a run after a kill finds
-    out how far this one came.
+    That file makes them a result. An earlier one loses its own after all else, so that a run after a kill
+    finds out how far this one came.
     """
     record, unfinished = out / JSON_NAME, out / _UNFINISHED
     if record.exists():
