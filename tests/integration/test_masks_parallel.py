@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from support import warm
 from support.hosts import accelerate_launch, free_port, kill_all, two_hosts
 from support.masking import optimize_arguments, save_scene
@@ -21,6 +22,20 @@ SHARE = ("--per_device_train_batch_size", "2")
 LEVEL = ("--mask_level", "lblock3", "--lr", "0.05")
 STEPS = (*LEVEL, "--max_steps", "3")
 ALL = ("--scope", "all", "--retain_weight", "0.5", *STEPS)
+WALK = (
+    "--approach",
+    "free_sigmoid",
+    "--targets",
+    "soft",
+    "--scope",
+    "all",
+    "--lr",
+    "0.3",
+    "--max_steps",
+    "3",
+)
+WALK += ("--retain_samples", "8", "--price", "0.1", "1", "--mask_level")
+FREE = (("row", 2), ("element", 3))
 
 
 def _torchrun() -> list[str]:
@@ -116,9 +131,10 @@ def cut(scene: Path, environment: dict[str, str]) -> Path:
 
 @pytest.fixture(scope="module")
 def sharded(scene: Path, cut: Path, environment: dict[str, str]) -> Path:
-    """A folder with what two processes learn under DeepSpeed, in one launch of five learnings."""
+    """A folder with what two processes learn under DeepSpeed, in one launch of seven learnings."""
     learnings = {"cut": LONG, "zero2": (*STEPS, *_zero(2)), "zero3": (*STEPS, *_zero(3))}
     learnings |= {"all3": (*ALL, *_zero(3)), "whole": LONG}
+    learnings |= {f"{level}{stage}": (*WALK, level, *_zero(stage)) for level, stage in FREE}
     path = scene / "learnings.json"
     path.write_text(json.dumps([_arguments(scene / name, *words) for name, words in learnings.items()]))
     _run([*_deepspeed("support.learnings"), str(path)], environment)
@@ -142,6 +158,40 @@ def test_deepspeed_learns_what_one_process_learns(sharded: Path, single: list[fl
 def test_zero3_shards_every_parameter_and_the_retain_samples(sharded: Path) -> None:
     expected = _alone(sharded / "all", *ALL)
     assert _ratios(sharded / "all3", "DEEPSPEED") == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def walks(scene: Path) -> Path:
+    """A folder with what one process learns of free ratios."""
+    for level in ("row", "element"):
+        command = [warm.python(), "-m", "ama.optimize_masks"]
+        _learn(command, scene / f"alone_{level}", warm.variables(), *WALK, level)
+    return scene
+
+
+def _expect_same_walk(out: Path, alone: Path, kind: str) -> None:
+    record = json.loads((out / "mask_alphas.json").read_text())
+    assert (record["parallel"], record["processes"]) == (kind, 2)
+    for price in ("0.1", "1"):
+        found, expected = (load_file(path / f"price-{price}" / "model.safetensors") for path in (out, alone))
+        assert found.keys() == expected.keys()
+        ratios, others = (
+            torch.cat([values.float().flatten() for _, values in sorted(held.items())])
+            for held in (found, expected)
+        )
+        assert others.std() > 0.05
+        # Adam's first steps follow the sign of a gradient, which rounding decides where it is next to nothing.
+        assert (ratios - others).abs().quantile(0.98) <= 2e-3
+
+
+def test_two_processes_walk_as_one(walks: Path, environment: dict[str, str]) -> None:
+    _learn(_torchrun(), walks / "two", {**environment, "ACCELERATE_USE_CPU": "1"}, *WALK, "row", *SHARE)
+    _expect_same_walk(walks / "two", walks / "alone_row", "MULTI_CPU")
+
+
+@pytest.mark.parametrize(("level", "stage"), FREE)
+def test_deepspeed_walks_as_one_process_does(sharded: Path, walks: Path, level: str, stage: int) -> None:
+    _expect_same_walk(sharded / f"{level}{stage}", walks / f"alone_{level}", "DEEPSPEED")
 
 
 def test_the_recipe_on_two_hosts(scene: Path, single: list[float], environment: dict[str, str]) -> None:

@@ -42,6 +42,14 @@ DIFFERENT: dict[str, dict[str, str]] = {
         **MODELS,
         "task": "a name that does not depend on that of a file",
     },
+    "mask_post/run_mask_two_sided.sh": {
+        **dict.fromkeys(("approach", "mask_level", "price"), "the two-sided method, at its finest"),
+        **dict.fromkeys(
+            ("targets", "loss_on", "scope"), "what the method is best with, not the released code"
+        ),
+        **dict.fromkeys(("lr", "beta2", "warmup", "max_steps", "micro_batch"), "steps of free raw scalars"),
+        "retain_samples": "the other half of its objective",
+    },
     "pareto/run_pareto.sh": {
         "curve": "plain averaging by nine ratios, to begin with",
         "measure": "all that the paper measures",

@@ -139,15 +139,17 @@ def learn_free_ratios(
     done = trainer.train(resume_from_checkpoint=checkpoint)
     path = [start, *ratio_path(trainer.state.log_history)]
     verdict = describe_walk(path, objective.price, steps, training.lr)
-    if is_first():
-        sys.stderr.writelines(f"{line}\n" for line in verdict)
-        facts = {"metrics": done.metrics, "verdict": verdict, "parts": free.labels, "path": path}
-        facts = {**settings, **run_facts(arguments, inputs.data), **facts}
-        _publish(out, ratios, objective.price, free, facts)
-        for folder in out.glob("checkpoint-*"):
-            shutil.rmtree(folder)
-        (out / NOTE_NAME).unlink()
-    return FreeResult(out, _mean_ratios(out, objective.price), path, verdict, done.metrics)
+    facts = {"metrics": done.metrics, "verdict": verdict, "parts": free.labels, "path": path}
+    facts = {**settings, **run_facts(arguments, inputs.data), **facts}
+    with arguments.main_process_first():
+        if is_first():
+            sys.stderr.writelines(f"{line}\n" for line in verdict)
+            _publish(out, ratios, objective.price, free, facts)
+            for folder in out.glob("checkpoint-*"):
+                shutil.rmtree(folder)
+            (out / NOTE_NAME).unlink()
+        means = _mean_ratios(out, objective.price)
+    return FreeResult(out, means, path, verdict, done.metrics)
 
 
 def describe_walk(
