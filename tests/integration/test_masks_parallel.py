@@ -180,7 +180,7 @@ def _expect_same_walk(out: Path, alone: Path, kind: str) -> None:
             for held in (found, expected)
         )
         assert others.std() > 0.05
-        # Adam's first steps follow the sign of a gradient, which rounding decides where it is next to nothing.
+        # Adam's first steps follow the sign of a gradient, which rounding decides where it is all but 0.
         assert (ratios - others).abs().quantile(0.98) <= 2e-3
 
 

@@ -14,6 +14,7 @@ from torch.nn.functional import log_softmax
 from transformers import PreTrainedModel
 
 from ama.data.labelled_blocks import IGNORED
+from ama.models.sharded import gathered
 from ama.ratios.objective import Step, Term
 
 AFTER, BEFORE = 0.0, 1.0
@@ -98,7 +99,7 @@ def top_targets(model: PreTrainedModel, ids: Tensor, count: int, rows: int) -> t
     """Return the likeliest next tokens of a model at each position, and their log probabilities.
 
     Args:
-        model: in evaluation mode.
+        model: in evaluation mode; its parameters may be divided among processes.
         ids: token ids of shape (blocks, block_size).
         count: k, how many tokens; the whole vocabulary where it is smaller.
         rows: blocks at a time.
@@ -110,7 +111,8 @@ def top_targets(model: PreTrainedModel, ids: Tensor, count: int, rows: int) -> t
     tokens, targets = [], []
     split: Any = torch.split
     for part in split(ids, rows):
-        values = _log_probabilities(model(input_ids=part.to(device), use_cache=False).logits)
+        with gathered(model.parameters()):
+            values = _log_probabilities(model(input_ids=part.to(device), use_cache=False).logits)
         top = values.topk(min(count, values.shape[-1]), dim=-1)
         tokens.append(top.indices.to(torch.int32).cpu())
         targets.append(top.values.float().cpu())

@@ -60,6 +60,9 @@ class _FreeParameter(nn.Module):
         self._free = free
 
     def forward(self, after: Tensor) -> Tensor:
+        if not after.numel():
+            # DeepSpeed ZeRO-3 looks at the attribute between passes, when the weights are not here.
+            return after
         held = self._free.held
         if self.raw is None or held is not None:
             return mixed(self.before, after, 1.0 if held is None else held)
@@ -93,11 +96,16 @@ def free_masked_model(before: PreTrainedModel, after: PreTrainedModel, free: Fre
             )
             continue
         # A tied table belongs to two modules; each takes the parametrisation, over the same tensors.
-        parameter = getattr(module, attribute)
-        for owner in [one for one in after.modules() if getattr(one, attribute, None) is parameter]:
+        parameter = _own(module)[attribute]
+        for owner in [one for one in after.modules() if _own(one).get(attribute) is parameter]:
             own = _FreeParameter(others[name], raw.get(name), free)
             parametrize.register_parametrization(owner, attribute, own, unsafe=True)
     # Checkpoints leave out what is frozen.
     forgive: Any = after.register_load_state_dict_post_hook
     forgive(lambda _, keys: keys.missing_keys.clear())
     return after
+
+
+def _own(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters that belong to the module itself; none that a parametrisation computes."""
+    return dict(module.named_parameters(recurse=False))
