@@ -65,15 +65,16 @@ def _panel(axes: Axes, gains: Sequence[Gain], look: dict[str, Style]) -> None:
     axes.axhline(0, color="black", linewidth=0.6)
     axes.grid(linewidth=0.3, alpha=0.5)
     axes.tick_params(length=2.5, width=0.6, pad=2)
-    axes.set_xticks([100 * share for share in SHARES], [f"{100 * share:g}" for share in SHARES])
-    axes.set_xlim(100 * SHARES[0] - 1, 100)
+    # Evenly, so that the last ones have room.
+    axes.set_xticks(range(len(SHARES)), [f"{100 * share:g}" for share in SHARES])
+    axes.set_xlim(-0.3, len(SHARES) - 0.7)
     for name, style in look.items():
         own = [gain for gain in gains if gain.curve == name]
-        shares = [100 * gain.share for gain in own]
-        axes.plot(shares, [gain.gain.value for gain in own], style.marker, color=style.colour, ls="-", ms=3.2)
+        places = [SHARES.index(gain.share) for gain in own]
+        axes.plot(places, [gain.gain.value for gain in own], style.marker, color=style.colour, ls="-", ms=3.2)
         ends = [_interval(gain) for gain in own]
         axes.fill_between(
-            shares,
+            places,
             [low for low, _ in ends],
             [high for _, high in ends],
             color=style.colour,
