@@ -9,12 +9,16 @@ from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pytest
+import torch
 from lm_eval.tasks._index import TaskIndex
 from support.call import call, complaint
 from support.command import interpolate
+from support.eval_rows import rows as read_rows
 from support.evaluating import lm_eval_numbers, make_eval_data, make_reader
 from support.tiny import make_llama, make_tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ama.evaluate_harness import main
 from ama.evaluation.scores import LIKELIHOOD, Score, read_scores
@@ -82,6 +86,61 @@ def test_rows_are_the_numbers_of_lm_evals_command_line(
     assert {row.n for row in average if row.task == "arc_easy"} == {6}
     assert {row.metric: row.n for row in average if row.task == "squadv2"}["NoAns_f1"] == 3
     assert {row.schedule for row in average} == {"0.3"}
+
+
+def _by_hand(folder: Path, prompt: str, answer: str) -> float:
+    """Return exp(mean log-probability) of the answer's tokens, by transformers."""
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+    ids = torch.tensor([tokenizer.encode(prompt + answer)])
+    with torch.inference_mode():
+        logs = model(ids).logits[0, :-1].log_softmax(dim=-1)
+    each = logs.gather(1, ids[0, 1:, None])[:, 0]
+    return float(each[len(tokenizer.encode(prompt)) - 1 :].mean().exp())
+
+
+def _asked(data: Path, task: str) -> list[tuple[str, str]]:
+    """Return prompt and right answer of every item, as the stock task lays them out."""
+    if task == "arc_easy":
+        return [
+            (
+                f"Question: {row['question']}\nAnswer:",
+                f" {choices['text'][choices['label'].index(row['answerKey'])]}",
+            )
+            for row in read_rows(data / "allenai/ai2_arc/ARC-Easy/test.jsonl")
+            for choices in [row["choices"]]
+        ]
+    if task == "boolq":
+        return [
+            (f"{row['passage']}\nQuestion: {row['question']}?\nAnswer:", (" no", " yes")[row["label"]])
+            for row in read_rows(next((data / "aps/super_glue").rglob("validation.jsonl")))
+        ]
+    if task == "squadv2":
+        return [
+            (
+                f"Title: {row['title']}\n\nBackground: {row['context']}\n\n"
+                f"Question: {row['question']}\n\nAnswer:",
+                f" {(row['answers']['text'] or ['unanswerable'])[0]}",
+            )
+            for row in read_rows(next((data / "lighteval/squad_v2").rglob("validation.jsonl")))
+        ]
+    pairs = [row["translation"] for row in read_rows(next((data / "wmt/wmt14").rglob("test.jsonl")))]
+    return [(f"French phrase: {pair['fr']}\nEnglish phrase:", f" {pair['en']}") for pair in pairs]
+
+
+@pytest.mark.parametrize("task", ["arc_easy", "boolq", "squadv2", "wmt14-fr-en"])
+def test_the_likelihood_is_that_of_the_right_answers_by_hand(
+    root: Path, average: list[Score], task: str
+) -> None:
+    (row,) = [row for row in average if (row.task, row.metric) == (task, LIKELIHOOD)]
+    expected = [_by_hand(root / "average", *pair) for pair in _asked(root / "eval", task)]
+    assert row.group == LIKELIHOOD
+    assert row.n == len(expected) > 1
+    assert row.value == pytest.approx(np.mean(expected), rel=1e-5)
+    assert row.stderr == pytest.approx(np.std(expected, ddof=1) / len(expected) ** 0.5, rel=1e-4)
+
+
+def test_drop_whose_references_are_lists_has_no_likelihood(average: list[Score]) -> None:
+    assert {row.task for row in average if row.metric == LIKELIHOOD} == {*TASKS} - {"drop"}
 
 
 def test_another_folder_of_data_has_its_own_rows(root: Path, average: list[Score], tmp_path: Path) -> None:
