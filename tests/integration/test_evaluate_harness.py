@@ -205,7 +205,7 @@ def test_what_is_measured_is_not_measured_again(root: Path, tmp_path: Path) -> N
     with scores.open("a") as file:
         file.write('{"model": "cut')
     added = measure(root, scores, "--models", root / "before", "--tasks", "piqa", "boolq")
-    assert [row.task for row in added] == ["boolq"]
+    assert [(row.task, row.metric) for row in added] == [("boolq", "acc"), ("boolq", LIKELIHOOD)]
 
 
 def _start(

@@ -160,15 +160,15 @@ def test_pairing_on_items_narrows_the_interval(tmp_path: Path) -> None:
 
 
 def test_the_interval_holds_the_true_gain_as_often_as_it_says(tmp_path: Path) -> None:
-    models, count, held = [BEFORE, AFTER, *PLAIN, *METHOD], 100, 0
+    models, count, held = [BEFORE, AFTER, *PLAIN, *METHOD], 60, 0
     for seed in range(count):
         folder = save_sweep(tmp_path / str(seed), models, (REWARD, ARC), seed=seed, items=300)
         gain = _gain(_front(folder), 0.85).gain
         assert gain.low is not None
         assert gain.high is not None
         held += gain.low <= _truth(0.85) <= gain.high
-    # Of 100 intervals at 95 %, fewer than 88 hold the truth by chance in one case of 200.
-    assert held >= 88
+    # Of 60 intervals at 95 %, fewer than 52 hold the truth by chance about once in 300 tries.
+    assert held >= 52
 
 
 def test_worlds_are_pooled_by_students_interval(tmp_path: Path) -> None:
