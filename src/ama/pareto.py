@@ -21,8 +21,9 @@ which --measure 'KIND --help' lists:
 
 {_KINDS}
 
---out gets scores.jsonl, sweep.json, front.png, report.html and front.md. Run again after a crash, it goes on
-where it stopped. Under torchrun the processes share the points.
+--out gets scores.jsonl, sweep.json, and the report of python -m ama.show_front: pictures, report.html,
+front.md and gains.json. Run again after a crash, it goes on where it stopped. Under torchrun the
+processes share the points.
 Example: python -m ama.pareto --before models/sft --after models/rlhf --out output/front \\
   --curve 'plain averaging' 0.2 0.4 0.6 0.8 --curve part-wise 'split|10#20|0.6|0.1|0.1@0.3' \\
   --measure 'harness --tasks arc_easy squadv2 --eval_data data/eval' \\

@@ -5,8 +5,9 @@ from ama.console.command import Command
 from ama.settings.report import FrontSettings, SweepsSettings
 
 _DESCRIPTION = """Make the report of a sweep that python -m ama.pareto has run: front.png, front_groups.png (a
-panel for each skill group), report.html (interactive, opens without network) and front.md, whose tables are
-printed. Several sweeps of the same curves and measures are pooled as seeds.
+panel for each skill group), gains.png and gains.json (gains over plain averaging at equal reward),
+report.html (interactive, opens without network) and front.md, whose tables are printed. Several sweeps of the
+same curves and measures are pooled as seeds.
 
 Example:
   python -m ama.show_front output/front --most_loss 0.05

@@ -9,15 +9,19 @@ from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pytest
+import torch
 from lm_eval.tasks._index import TaskIndex
 from support.call import call, complaint
 from support.command import interpolate
+from support.eval_rows import rows as read_rows
 from support.evaluating import lm_eval_numbers, make_eval_data, make_reader
 from support.tiny import make_llama, make_tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ama.evaluate_harness import main
-from ama.evaluation.scores import Score, read_scores
+from ama.evaluation.scores import LIKELIHOOD, Score, read_scores
 from ama.evaluation.subject import Subject
 
 pytestmark = pytest.mark.slow
@@ -69,19 +73,74 @@ def test_rows_are_the_numbers_of_lm_evals_command_line(
     root: Path, average: list[Score], tmp_path: Path
 ) -> None:
     theirs = lm_eval_numbers(root / "average", TASKS, root / "eval", tmp_path, "--batch_size", "1")
-    ours = numbers(average)
+    ours = numbers([row for row in average if row.metric != LIKELIHOOD])
     assert ours.keys() == theirs.keys()
     for key, (value, stderr) in theirs.items():
         assert ours[key][0] == value, key
         # lm-eval has no standard errors for SQuAD.
         assert ours[key][1] == stderr or key[0] == "squadv2", key
     assert len({value for value, _ in ours.values()}) > 5
-    assert {row.task: row.group for row in average} == {
+    assert {row.task: row.group for row in average if row.metric != LIKELIHOOD} == {
         task: GROUPS.get(task, "common_sense") for task in TASKS
     }
     assert {row.n for row in average if row.task == "arc_easy"} == {6}
     assert {row.metric: row.n for row in average if row.task == "squadv2"}["NoAns_f1"] == 3
     assert {row.schedule for row in average} == {"0.3"}
+
+
+def _by_hand(folder: Path, prompt: str, answer: str) -> float:
+    """Return exp(mean log-probability) of the answer's tokens, by transformers."""
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+    ids = torch.tensor([tokenizer.encode(prompt + answer)])
+    with torch.inference_mode():
+        logs = model(ids).logits[0, :-1].log_softmax(dim=-1)
+    each = logs.gather(1, ids[0, 1:, None])[:, 0]
+    return float(each[len(tokenizer.encode(prompt)) - 1 :].mean().exp())
+
+
+def _asked(data: Path, task: str) -> list[tuple[str, str]]:
+    """Return prompt and right answer of every item, as the stock task lays them out."""
+    if task == "arc_easy":
+        return [
+            (
+                f"Question: {row['question']}\nAnswer:",
+                f" {choices['text'][choices['label'].index(row['answerKey'])]}",
+            )
+            for row in read_rows(data / "allenai/ai2_arc/ARC-Easy/test.jsonl")
+            for choices in [row["choices"]]
+        ]
+    if task == "boolq":
+        return [
+            (f"{row['passage']}\nQuestion: {row['question']}?\nAnswer:", (" no", " yes")[row["label"]])
+            for row in read_rows(next((data / "aps/super_glue").rglob("validation.jsonl")))
+        ]
+    if task == "squadv2":
+        return [
+            (
+                f"Title: {row['title']}\n\nBackground: {row['context']}\n\n"
+                f"Question: {row['question']}\n\nAnswer:",
+                f" {(row['answers']['text'] or ['unanswerable'])[0]}",
+            )
+            for row in read_rows(next((data / "lighteval/squad_v2").rglob("validation.jsonl")))
+        ]
+    pairs = [row["translation"] for row in read_rows(next((data / "wmt/wmt14").rglob("test.jsonl")))]
+    return [(f"French phrase: {pair['fr']}\nEnglish phrase:", f" {pair['en']}") for pair in pairs]
+
+
+@pytest.mark.parametrize("task", ["arc_easy", "boolq", "squadv2", "wmt14-fr-en"])
+def test_the_likelihood_is_that_of_the_right_answers_by_hand(
+    root: Path, average: list[Score], task: str
+) -> None:
+    (row,) = [row for row in average if (row.task, row.metric) == (task, LIKELIHOOD)]
+    expected = [_by_hand(root / "average", *pair) for pair in _asked(root / "eval", task)]
+    assert row.group == LIKELIHOOD
+    assert row.n == len(expected) > 1
+    assert row.value == pytest.approx(np.mean(expected), rel=1e-5)
+    assert row.stderr == pytest.approx(np.std(expected, ddof=1) / len(expected) ** 0.5, rel=1e-4)
+
+
+def test_drop_whose_references_are_lists_has_no_likelihood(average: list[Score]) -> None:
+    assert {row.task for row in average if row.metric == LIKELIHOOD} == {*TASKS} - {"drop"}
 
 
 def test_another_folder_of_data_has_its_own_rows(root: Path, average: list[Score], tmp_path: Path) -> None:
@@ -109,13 +168,13 @@ def test_shots_prompts_limit_and_seed_are_those_of_the_command_line(root: Path, 
     shared += ("--system_instruction", "Be brief.")
     theirs = lm_eval_numbers(root / "before", ["race"], root / "eval", tmp_path, *shared, "--seed", "5,5,5,5")
     options = ("--models", root / "before", "--tasks", "race", *shared)
-    (row,) = measure(root, tmp_path / "s.jsonl", *options, "--seed", "5")
+    row, _ = measure(root, tmp_path / "s.jsonl", *options, "--seed", "5")
     assert theirs == {("race", "acc"): (row.value, row.stderr)}
     assert (row.n, row.seed) == (3, 5)
     expected = {"num_fewshot": 2, "limit": 3, "chat_template": True, "system_instruction": "Be brief."}
     assert row.settings.items() >= expected.items()
     for change in (("--seed", "6"), ("--seed", "5", "--limit", "2"), ("--seed", "5", "--num_fewshot", "1")):
-        assert len(measure(root, tmp_path / "s.jsonl", *options, *change)) == 1
+        assert len(measure(root, tmp_path / "s.jsonl", *options, *change)) == 2
 
 
 def test_a_task_of_ones_own(root: Path, tmp_path: Path) -> None:
@@ -127,25 +186,26 @@ def test_a_task_of_ones_own(root: Path, tmp_path: Path) -> None:
     path.write_text(PROMPT.format(stock=stock))
     options = ("--models", root / "before", "--tasks", "short_piqa", "--include_path", tmp_path / "own")
     rows = measure(root, tmp_path / "s.jsonl", *options)
-    assert [(row.group, row.metric) for row in rows] == [("other", "acc"), ("other", "acc_norm")]
+    groups = [("other", "acc"), ("other", "acc_norm"), (LIKELIHOOD, LIKELIHOOD)]
+    assert [(row.group, row.metric) for row in rows] == groups
     assert measure(root, tmp_path / "s.jsonl", *options) == []
     path.write_text(path.read_text().replace("How?", "Why?"))
-    assert len(measure(root, tmp_path / "s.jsonl", *options)) == 2
+    assert len(measure(root, tmp_path / "s.jsonl", *options)) == 3
 
 
 def test_what_is_measured_is_not_measured_again(root: Path, tmp_path: Path) -> None:
     scores = tmp_path / "s.jsonl"
     options = ("--models", root / "before", root / "after", "--tasks", "piqa")
     rows = measure(root, scores, *options)
-    assert len(rows) == 4
+    assert len(rows) == 6
     with patch.object(Subject, "load", side_effect=AssertionError):
         assert measure(root, scores, *options) == []
     again = measure(root, scores, *options, "--rerun")
-    assert numbers(again[:2]) == numbers(rows[:2])
+    assert numbers(again[:3]) == numbers(rows[:3])
     with scores.open("a") as file:
         file.write('{"model": "cut')
     added = measure(root, scores, "--models", root / "before", "--tasks", "piqa", "boolq")
-    assert [row.task for row in added] == ["boolq"]
+    assert [(row.task, row.metric) for row in added] == [("boolq", "acc"), ("boolq", LIKELIHOOD)]
 
 
 def _start(

@@ -102,7 +102,7 @@ def test_a_point_has_the_numbers_of_its_checkpoint(root: Path, whole: Path, tmp_
         for row in read_scores(tmp_path / "s.jsonl")
     }
     found = swept(whole)
-    assert len(found) == 5 * 3
+    assert len(found) == 5 * 5
     names = {"parent 0": "before", "parent 1": "after", "split|0|0.5|0.1@0.2": "written"}
     for (schedule, measure), value in found.items():
         if schedule in names:
@@ -115,7 +115,9 @@ def test_a_sweep_leaves_rows_items_and_its_points(whole: Path) -> None:
     assert [point.curve for point in sweep.points] == ["", "", *["plain averaging"] * 2, "part-wise"]
     assert [(measure.group, measure.name) for measure in sweep.measures] == [
         ("common_sense", "arc_easy acc"),
+        ("likelihood", "arc_easy likelihood"),
         ("translation", "wmt14-fr-en bleu"),
+        ("likelihood", "wmt14-fr-en likelihood"),
         ("reward", "prompts reward"),
     ]
     assert sweep.points[0].mean == 1
@@ -126,7 +128,7 @@ def test_a_sweep_leaves_rows_items_and_its_points(whole: Path) -> None:
     assert sweep.points[4].ratios == pytest.approx(parts)
     assert not list(whole.rglob("*.safetensors"))
     rows = sweep.rows(read_scores(whole / "scores.jsonl"))
-    assert len(rows) == 15
+    assert len(rows) == 25
     for row in rows.values():
         items = read_items(whole / "scores.jsonl", row)
         assert items is not None
@@ -160,7 +162,7 @@ def test_a_measure_that_fails_leaves_the_others(
     assert "plain averaging 0.3: prompts failed: out of luck\n" in capsys.readouterr().err
     sweep = read_sweep(tmp_path)
     assert sweep.failures == {sweep.points[2].weights: {"prompts reward": "out of luck"}}
-    assert len(swept(tmp_path)) == 14
+    assert len(swept(tmp_path)) == 24
     call(pareto.main, *arguments(root, tmp_path))
     assert swept(tmp_path) == swept(whole)
     assert not read_sweep(tmp_path).failures
@@ -300,7 +302,12 @@ def test_a_sweep_from_python_shows_the_loss_beside_the_front(root: Path, whole: 
     # The loss is a column of its own, and no part of a skill: it falls where a model is better.
     names = [column.name for column in found.front.columns]
     assert "boats loss" in names
-    assert [column.name for column in found.front.columns if column.panel] == ["common_sense", "translation"]
+    assert [column.name for column in found.front.columns if column.panel] == [
+        "common_sense",
+        "translation",
+        "common_sense likelihood",
+        "translation likelihood",
+    ]
     place, row = found.front.points[2], scores[len(known) + 4]
     assert row.schedule == "0.3"
     assert place.scores["boats loss"].value == row.value

@@ -52,6 +52,7 @@ class Measurement:
         settings: what decides the numbers beside the model; seed and version of the backend have their own
             columns and are no part of it.
         seed: of sampling, None where nothing is sampled.
+        groups: of those metrics that are of another group; each is shown in a front of its own right.
     """
 
     group: str
@@ -59,6 +60,11 @@ class Measurement:
     backend: str
     settings: Mapping[str, Any]
     seed: int | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+    def group_of(self, metric: str) -> str:
+        """Return the group of a metric."""
+        return self.groups.get(metric, self.group)
 
 
 class Measure(ABC):

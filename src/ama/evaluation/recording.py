@@ -54,7 +54,6 @@ class ScoreBook:
         shared: dict[str, Any] = {
             "model": subject.model,
             "schedule": subject.schedule,
-            "group": what.group,
             "task": what.task,
             "seed": what.seed,
             "backend": what.backend,
@@ -64,7 +63,14 @@ class ScoreBook:
             "commit": commit() or "",
         }
         scores = [
-            Score(metric=found.metric, value=found.value, stderr=found.stderr, n=found.n, **shared)
+            Score(
+                group=what.group_of(found.metric),
+                metric=found.metric,
+                value=found.value,
+                stderr=found.stderr,
+                n=found.n,
+                **shared,
+            )
             for found in numbers
         ]
         if self._with_items:

@@ -12,6 +12,8 @@ from typing import Any
 
 from ama.errors import UserError
 
+LIKELIHOOD = "likelihood"
+"""The group and the metric of continuous skill: the likelihood of right answers."""
 ScoreKey = tuple[str, str, str, str]
 # What every line that `append_scores` writes begins with.
 _HEAD = b'{"model": '
@@ -32,7 +34,8 @@ class Score:
     Attributes:
         model: the folder or hub id, as it was given.
         schedule: name of the ratio schedule that made the model; empty if it is no average.
-        group: what the task tells about: loss, reward, common_sense, reading, translation, pairrm.
+        group: what the task tells about: loss, reward, common_sense, reading, translation, likelihood,
+            pairrm.
         task: name of the task.
         metric: name of the number.
         value: the number, finite.

@@ -50,7 +50,7 @@ def sweep(
     Args:
         before: the model before RLHF: folder or hub id.
         after: the model after RLHF, which may be a LoRA adapter on before.
-        out: folder; gets scores.jsonl, sweep.json, front.png, report.html and front.md.
+        out: folder; gets scores.jsonl, sweep.json, and the report of `python -m ama.show_front`.
         curves: the name of each method, and the schedules of its averages: ratios in [0, 1], split tags,
             YAML files or learned ratios, as `--curve` of `python -m ama.pareto` takes them.
         measures: what is measured of each point, a reward and a skill or more: the settings of a measure, of

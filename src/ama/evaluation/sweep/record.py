@@ -10,15 +10,15 @@ from typing import Any
 
 from ama.checkpoint.whole_file import write_whole
 from ama.errors import UserError
-from ama.evaluation.scores import Score
+from ama.evaluation.scores import LIKELIHOOD, Score
 from ama.settings.merging import Scope
 
 SWEEP_NAME = "sweep.json"
 SCORES_NAME = "scores.jsonl"
 REWARD_GROUPS = ("reward", "pairrm")
 """The groups that are the reward's side of a front; the first that is measured is drawn."""
-SHOWN_GROUPS = ("gold", "loss")
-"""The groups that are shown beside a front and are no part of it: true scores, and losses, which fall."""
+SHOWN_GROUPS = ("gold", "loss", LIKELIHOOD)
+"""The groups that are shown beside a front and are no part of it: true scores, losses, likelihoods."""
 
 
 @dataclass(frozen=True)

@@ -67,16 +67,18 @@ def run_sweep(
     failures = {weights: why for part in gather_once(own) for weights, why in part.items()}
     if rank:
         return None
-    records, counted = tuple(point.record for point in points), tuple(map(sweep_measure, made))
+    records = tuple(point.record for point in points)
+    counted = tuple(one for measure in made for one in sweep_measures(measure))
     sweep = Sweep(before, after, records, counted, failures, str(scope))
     write_sweep(out, sweep)
     return sweep
 
 
-def sweep_measure(measure: Measure) -> SweepMeasure:
-    """Return what the sweep's file says of a measure."""
+def sweep_measures(measure: Measure) -> list[SweepMeasure]:
+    """Return what the sweep's file says of a measure: the metric that counts, and those of other groups."""
     what = measure.what
-    return SweepMeasure(what.group, what.task, measure.metrics[0], what.settings, what.seed)
+    metrics = dict.fromkeys([measure.metrics[0], *what.groups])
+    return [SweepMeasure(what.group_of(name), what.task, name, what.settings, what.seed) for name in metrics]
 
 
 def _measures(settings: Sequence[Settings], scoring: ScoringSettings) -> list[Measure]:
@@ -102,5 +104,5 @@ def _measure(points: Sequence[Point], measures: Sequence[Measure], book: ScoreBo
     failures: _Failures = {}
     for failure in measure_points([point.subject for point in distinct.values()], measures, book, names):
         reasons = failures.setdefault(failure.subject.fingerprint, {})
-        reasons[sweep_measure(failure.measure).name] = failure.reason
+        reasons.update({one.name: failure.reason for one in sweep_measures(failure.measure)})
     return failures

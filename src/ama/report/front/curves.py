@@ -75,6 +75,35 @@ def skills_at(curves: Array, rewards: Array) -> Array:
     return np.where(np.isneginf(best), np.nan, best)
 
 
+def skills_keeping(curves: Array, rewards: Array) -> Array:
+    """Return the skills where each curve keeps just so much reward, on the lines between neighbouring points.
+
+    A curve that bends back has the reward several times; the crossing of the largest parameter counts. There
+    most of before is given back; and which crossing it is depends on rewards alone, so that noise in the
+    skills is not picked from, as it would be by the best of all crossings.
+
+    Args:
+        curves: reward and skills of the points in the order of their parameter, from after towards before,
+            shape (curves, points, 1 + skills).
+        rewards: where, shape (curves,).
+
+    Returns:
+        Shape (curves, skills), NaN where the curve does not have the reward, and for less than two points.
+    """
+    if curves.shape[1] < 2:
+        return np.full((len(curves), curves.shape[2] - 1), np.nan)
+    start, end, place = curves[:, :-1], curves[:, 1:], rewards[:, None]
+    low, high = np.minimum(start[..., 0], end[..., 0]), np.maximum(start[..., 0], end[..., 0])
+    reached = (low <= place) & (place <= high)
+    last = start.shape[1] - 1 - np.argmax(reached[:, ::-1], axis=1)
+    row = np.arange(len(curves))
+    first, second = start[row, last], end[row, last]
+    width = second[:, 0] - first[:, 0]
+    share = np.where(width != 0, (rewards - first[:, 0]) / np.where(width != 0, width, 1.0), 1.0)[:, None]
+    skills = first[:, 1:] + share * (second[:, 1:] - first[:, 1:])
+    return np.where(reached.any(axis=1)[:, None], skills, np.nan)
+
+
 def hypervolumes(curves: Array) -> Array:
     """Return the area that each curve dominates above and to the right of (0, 0), the parents' corner.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 import ama
 from ama.errors import UserError
-from ama.evaluation.scores import Score, read_scores
+from ama.evaluation.scores import LIKELIHOOD, Score, read_scores
 from ama.evaluation.sweep.record import (
     REWARD_GROUPS,
     SCORES_NAME,
@@ -22,7 +22,7 @@ from ama.evaluation.sweep.record import (
 )
 from ama.report.front.curves import Array
 from ama.report.front.estimate import MeasureDraws, draw_measure
-from ama.report.front.model import AFTER, BEFORE, REWARD, SKILL, Column
+from ama.report.front.model import AFTER, BEFORE, CONTINUOUS, REWARD, SKILL, Column
 from ama.settings.report import FrontSettings
 
 _NO_SKILL = (*REWARD_GROUPS, *SHOWN_GROUPS)
@@ -36,7 +36,7 @@ class SweepData:
         folder: where it is.
         sweep: its record.
         points: the parents, then the averages that are not a parent over again.
-        columns: reward, skill, the skill groups, the measures.
+        columns: reward, skill, the skill groups, continuous skill and its groups, the measures.
         values: shape (points, columns); NaN where missing.
         draws: shape (draws, points, columns).
         failed: why a number is missing, for each point by measure.
@@ -132,7 +132,18 @@ def _columns(
     for group, measures in groups.items():
         only = f" ({measures[0].name})" if len(measures) == 1 else ""
         columns.append(Column(group, f"{group.replace('_', ' ')}{only}", panel=True))
-    alone = {measures[0].name for measures in groups.values() if len(measures) == 1} | {reward.name}
+    likelihoods = _likelihoods(sweep, groups)
+    if likelihoods:
+        means = [_mean([drawn[measure.name] for measure in measures]) for measures in likelihoods.values()]
+        columns.append(Column(CONTINUOUS, "continuous skill"))
+        numbers += [_mean(means), *means]
+    for group, measures in likelihoods.items():
+        only = f" ({measures[0].task})" if len(measures) == 1 else ""
+        columns.append(
+            Column(f"{group} {LIKELIHOOD}", f"{group.replace('_', ' ')} likelihood{only}", panel=True)
+        )
+    shelves = (*groups.values(), *likelihoods.values())
+    alone = {measures[0].name for measures in shelves if len(measures) == 1} | {reward.name}
     for measure in sweep.measures:
         if measure.name not in alone:
             gold = "gold: " if measure.group == "gold" else ""
@@ -140,6 +151,17 @@ def _columns(
             numbers.append(drawn[measure.name])
     values = np.stack([number.values for number in numbers], axis=-1)
     return tuple(columns), values, np.stack([number.draws for number in numbers], axis=-1)
+
+
+def _likelihoods(sweep: Sweep, groups: Mapping[str, Sequence[SweepMeasure]]) -> dict[str, list[SweepMeasure]]:
+    """Return the likelihoods of right answers by the group of their task's skill."""
+    found: dict[str, list[SweepMeasure]] = {}
+    for group, measures in groups.items():
+        tasks = {measure.task for measure in measures}
+        own = [one for one in sweep.measures if one.group == LIKELIHOOD and one.task in tasks]
+        if own:
+            found[group] = own
+    return found
 
 
 def _mean(parts: Sequence[MeasureDraws]) -> MeasureDraws:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from ama.evaluation.items import Items, read_items
-from ama.evaluation.scores import Score
+from ama.evaluation.scores import LIKELIHOOD, Score
 from ama.evaluation.sweep.record import SweepMeasure
 from ama.report.front.curves import Array
 
@@ -89,8 +89,8 @@ class MeasureDraws:
 
 
 def factor_of(measure: SweepMeasure, rows: Sequence[Score]) -> float:
-    """Return what brings a measure to percent: 100 for accuracies and for lm-eval's F1, which are shares."""
-    if measure.group == "common_sense":
+    """Return what brings a measure to percent: 100 for accuracies, likelihoods and lm-eval's F1: shares."""
+    if measure.group in ("common_sense", LIKELIHOOD):
         return 100.0
     shares = any(row.backend == "lm_eval" for row in rows) and measure.task != _IN_PERCENT
     return 100.0 if measure.group == "reading" and shares else 1.0

@@ -9,6 +9,7 @@ from ama.report.front.compare import Comparison, scale_of
 from ama.report.front.curves import Array, is_known, non_dominated, singled_out
 from ama.report.front.data import SweepData, provenance, read_data
 from ama.report.front.estimate import Estimate, from_draws
+from ama.report.front.gains import gains_of
 from ama.report.front.model import AFTER, BEFORE, Choice, Front, FrontPoint
 from ama.report.front.pool import pooled_front
 from ama.settings.report import FrontSettings
@@ -50,7 +51,9 @@ def _front(data: SweepData, settings: FrontSettings) -> Front:
     folders, facts = (str(data.folder),), tuple(provenance([data], settings))
     scale = _missing_parent(data) or scale_of(plane, draws)
     if isinstance(scale, str):
-        return Front(folders, data.columns, _points(data, None), (), (), scale, data.notes, facts)
+        return Front(
+            folders, data.columns, _points(data, None), (), (), scale, data.notes, facts, (), gains_of(data)
+        )
     comparison = Comparison(data, scale)
     names = dict.fromkeys(point.curve for point in data.points[AFTER + 1 :])
     return Front(
@@ -65,6 +68,7 @@ def _front(data: SweepData, settings: FrontSettings) -> Front:
         None,
         (*data.notes, *scale.notes),
         facts,
+        gains=gains_of(data),
     )
 
 

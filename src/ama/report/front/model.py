@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ama.report.front.estimate import Estimate
+from ama.report.front.parameter import in_order
 
-REWARD, SKILL = "reward", "skill"
+REWARD, SKILL, CONTINUOUS = "reward", "skill", "continuous skill"
 PLAIN = "plain averaging"
+SHARES = (0.85, 0.9, 0.95, 0.975, 0.99)
+"""Of the reward gain, at which gains over plain averaging are read."""
 BEFORE, AFTER = 0, 1
 """The places of the parents among a front's points."""
 
@@ -18,9 +21,10 @@ class Column:
     """A number that every point has.
 
     Attributes:
-        name: unique: `reward`, `skill` (the mean over the groups), a group, or a measure's task and metric.
+        name: unique: `reward`, `skill` (the mean over the groups), a group, `continuous skill`
+            (the mean over the groups' likelihoods), such a likelihood, or a measure's task and metric.
         label: for people.
-        panel: whether it is the score of a skill group.
+        panel: whether it is the score of a skill group, or the likelihood of its right answers.
     """
 
     name: str
@@ -107,6 +111,25 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Gain:
+    """By how much a method exceeds plain averaging at equal reward.
+
+    Attributes:
+        curve: the method.
+        column: of the skill.
+        share: of the reward gain that both keep, in (0, 1).
+        gain: in points of the skill, NaN where it can't be read.
+        why: why it can't, empty if it can.
+    """
+
+    curve: str
+    column: str
+    share: float
+    gain: Estimate
+    why: str
+
+
+@dataclass(frozen=True)
 class Front:
     """All figures of one sweep, or of several pooled.
 
@@ -120,6 +143,7 @@ class Front:
         notes: what a reader must know to trust the numbers, a sentence each.
         facts: provenance: label and value.
         parts: the front of each sweep, where several are pooled.
+        gains: over plain averaging at equal reward, by curve, share and column.
     """
 
     folders: tuple[str, ...]
@@ -131,6 +155,7 @@ class Front:
     notes: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     parts: tuple[Front, ...] = ()
+    gains: tuple[Gain, ...] = ()
 
     @property
     def pooled(self) -> bool:
@@ -143,10 +168,12 @@ class Front:
         return tuple(dict.fromkeys(point.curve for point in self.points if point.curve))
 
     def line(self, method: str) -> list[FrontPoint]:
-        """Return the points of a method that have a place, by mean ratio, a parent at each end."""
+        """Return the points of a method that have a place, by its parameter, a parent at each end."""
         inner = [point for point in self.points if point.curve == method and point.known]
         ends = [[self.points[place]] if self.points[place].known else [] for place in (AFTER, BEFORE)]
-        return [*ends[0], *sorted(inner, key=lambda point: point.mean), *ends[1]]
+        schedules, means = ([point.schedule for point in inner], [point.mean for point in inner])
+        order = in_order(range(len(inner)), schedules, means)
+        return [*ends[0], *(inner[number] for number in order), *ends[1]]
 
     def place(self, point: FrontPoint, column: str = SKILL) -> tuple[float, float, float, float]:
         """Return where a point is drawn: reward, the column's score, and the standard errors of both.

@@ -14,13 +14,12 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ama.checkpoint.whole_file import whole_file
 from ama.report.front.model import AFTER, BEFORE, REWARD, SKILL, Front
-from ama.report.front.style import PARENT_COLOUR, Style, styles
+from ama.report.front.style import FONT, PAPER, PARENT_COLOUR, Style, styles
 
 WIDTH, HEIGHT = 3.3, 2.6
 _PANEL = 2.1, 1.9
 _PANELS_IN_A_ROW = 3
 _DPI = 300
-_FONT = 7.5
 _FAINT = 0.35
 _DOTS = {"markersize": 3.2, "markeredgewidth": 0}
 # What fits into the width of a column; rows of names in the figure's usual height; inches for one more.
@@ -63,16 +62,7 @@ def _draw(front: Front, scores: Sequence[str], size: tuple[float, float], path: 
     # The panels keep their height, however many names stand above them.
     more = max(0, -(-len(look) // names_in_a_row) - _LEGEND_ROWS)
     size = (size[0], size[1] + more * _LEGEND_ROW)
-    settings: dict[Any, Any] = {
-        "font.size": _FONT,
-        # A dollar in a name is a dollar.
-        "text.parse_math": False,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.linewidth": 0.6,
-        "lines.linewidth": 0.9,
-    }
-    with rc_context(settings):
+    with rc_context(PAPER):
         figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.02, w_pad=0.03))
         panels = list(figure.subplots(-(-len(scores) // columns), columns, squeeze=False).flat)
         for axes in panels[len(scores) :]:
@@ -96,7 +86,7 @@ def _draw(front: Front, scores: Sequence[str], size: tuple[float, float], path: 
         if len(scores) == 1:
             panels[0].set_xlabel(reward, labelpad=2)
         else:
-            figure.supxlabel(reward, fontsize=_FONT)
+            figure.supxlabel(reward, fontsize=FONT)
         for axes, score in zip(panels, scores, strict=False):
             _name_parents(axes, figure, front, score)
         with whole_file(path) as file:
@@ -112,7 +102,7 @@ def _panel(axes: Axes, front: Front, score: str, look: dict[str, Style]) -> None
         axes.set_ylabel(front.axis_label(score), labelpad=2)
     else:
         # A group and its measure, or the unit, on a line of its own.
-        axes.set_title(re.sub(r"(, | (?=\())", "\n", front.axis_label(score), count=1), fontsize=_FONT, pad=3)
+        axes.set_title(re.sub(r"(, | (?=\())", "\n", front.axis_label(score), count=1), fontsize=FONT, pad=3)
     axes.grid(linewidth=0.3, alpha=0.5)
     for method, style in look.items():
         points = front.line(method)

@@ -9,6 +9,7 @@ import numpy as np
 from ama.errors import UserError
 from ama.report.front.curves import non_dominated, singled_out
 from ama.report.front.estimate import Estimate, over_seeds
+from ama.report.front.gains import pooled_gains
 from ama.report.front.model import AFTER, BEFORE, REWARD, SKILL, Choice, Front, FrontCurve, FrontPoint
 from ama.settings.report import FrontSettings
 
@@ -50,6 +51,7 @@ def pooled_front(fronts: Sequence[Front], settings: FrontSettings, facts: Sequen
         tuple(dict.fromkeys(f"{front.folders[0]}: {note}" for front in fronts for note in front.notes)),
         tuple(facts),
         tuple(fronts),
+        pooled_gains(fronts),
     )
 
 

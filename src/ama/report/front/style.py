@@ -1,11 +1,23 @@
 """Colours and markers that the front's picture and page share."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ama.report.front.model import PLAIN
 
 PARENT_COLOUR = "#000000"
+FONT = 7.5
+PAPER: dict[Any, Any] = {
+    "font.size": FONT,
+    "axes.titlesize": FONT,
+    # A dollar in a name is a dollar.
+    "text.parse_math": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 0.9,
+}
+"""Of matplotlib, for pictures at the width of a paper's column."""
 # Okabe and Ito's, which people with any colour vision tell apart; yellow is too light on white.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 # Of matplotlib, and of plotly.

@@ -5,12 +5,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ama.report.front.estimate import Estimate
-from ama.report.front.model import AFTER, BEFORE, PLAIN, REWARD, SKILL, Front, FrontPoint
+from ama.report.front.model import (
+    AFTER,
+    BEFORE,
+    CONTINUOUS,
+    PLAIN,
+    REWARD,
+    SHARES,
+    SKILL,
+    Front,
+    FrontPoint,
+)
 from ama.report.markdown import markdown_table
 
 _MINUS = str.maketrans("-", "\N{MINUS SIGN}")
 # Where too many draws leave the number undefined.
 _OPEN = "(error unknown)"
+GAINS_TITLE = f"Gain over {PLAIN} at equal reward"
 
 
 @dataclass(frozen=True)
@@ -110,6 +121,24 @@ def curve_table(front: Front) -> Table:
     return Table(header, rows, 1)
 
 
+def gain_table(front: Front) -> Table:
+    """Return a row for each curve and mean skill: the gain at each share of the reward gain that is kept."""
+    held = {(gain.curve, gain.column, gain.share): gain for gain in front.gains}
+    rows = []
+    for column, curve in ((column, curve) for column in (SKILL, CONTINUOUS) for curve in front.methods):
+        found = [held[curve, column, share] for share in SHARES if (curve, column, share) in held]
+        cells = [
+            Cell(
+                interval_text(gain.gain) or "not reached",
+                gain.gain.value if gain.gain.known else None,
+                gain.why,
+            )
+            for gain in found
+        ]
+        rows += [[Cell(curve), Cell("mean skill" if column == SKILL else column), *cells]] if cells else []
+    return Table(["curve", "points of", *(f"at {100 * share:g} % kept" for share in SHARES)], rows, 2)
+
+
 def choice_table(front: Front) -> Table:
     """Return a row for each point that is singled out, with its gap to each parent."""
     header = ["chosen for", "curve", "schedule", "mean ratio", "reward kept", "tax given back"]
@@ -150,6 +179,18 @@ def explanations(front: Front) -> list[str]:
         "A ratio is the weight of the model before RLHF. Mean skill is over groups, percent and BLEU alike.",
         errors,
     ]
+    if any(column.name == CONTINUOUS for column in front.columns):
+        lines.append(
+            "Continuous skill is the mean over groups of the likelihood of right answers: the geometric mean "
+            "of the probabilities of an answer's tokens, in percent."
+        )
+    if front.gains:
+        lines.append(
+            "A gain at equal reward is read where a curve and plain averaging keep the same share of the "
+            "reward gain, on the lines between a curve's points in the order of its ratio, mean or price; of "
+            "several such places at the largest. A curve other than plain averaging is read between its own "
+            "points only."
+        )
     if front.no_tax is not None:
         return lines
     return [
@@ -170,6 +211,9 @@ def tables(front: Front) -> list[tuple[str, Table]]:
     found = [("Points", point_table(front))]
     if front.no_tax is None:
         found = [("Recommendation", choice_table(front)), ("Curves", curve_table(front)), *found]
+    if front.gains:
+        place = next(number for number, (title, _) in enumerate(found) if title == "Points")
+        found.insert(place, (GAINS_TITLE, gain_table(front)))
     if front.pooled:
         found.append(("Each sweep by itself", seed_table(front)))
     return found

@@ -13,6 +13,7 @@ from ama.evaluation.measures.eval_data import check_eval_data, data_mark, stay_o
 from ama.evaluation.measures.harness.models import open_vllm, wrap
 from ama.evaluation.measures.harness.run import run_task
 from ama.evaluation.measures.harness.tasks import BACKEND, Tasks
+from ama.evaluation.scores import LIKELIHOOD
 from ama.evaluation.subject import Subject
 from ama.settings.evaluation import Dtype, ScoringSettings
 from ama.settings.measures import HarnessSettings
@@ -91,7 +92,9 @@ def _measure(name: str, tasks: Tasks, how: HarnessSettings, dtype: Dtype) -> Har
         "engine": how.engine,
         **({} if how.bootstrap is None else {"bootstrap": how.bootstrap}),
     }
-    return HarnessMeasure(Measurement(group, name, BACKEND, of_rows, how.seed), metrics, tasks, how, dtype)
+    groups = {LIKELIHOOD: LIKELIHOOD} if tasks.has_likelihood(name) else {}
+    what = Measurement(group, name, BACKEND, of_rows, how.seed, groups)
+    return HarnessMeasure(what, (*metrics, *groups), tasks, how, dtype)
 
 
 def _mark(folder: Path | None) -> str | None:

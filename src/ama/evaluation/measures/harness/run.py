@@ -11,6 +11,7 @@ from unittest.mock import patch
 from ama.data.eval_sets.sets import SQUAD
 from ama.evaluation.measure import Number
 from ama.evaluation.measures.eval_data import working_in
+from ama.evaluation.measures.harness.likelihood import likelihood
 from ama.evaluation.measures.harness.numbers import squad_numbers, task_numbers
 from ama.evaluation.measures.harness.tasks import Tasks
 from ama.settings.measures import HarnessSettings
@@ -28,8 +29,8 @@ def run_task(language_model: Any, tasks: Tasks, name: str, how: HarnessSettings)
         how: settings, None for lm-eval's defaults.
 
     Returns:
-        Every number that lm-eval reports, with its items, and some standard errors that it leaves out; None
-        on all processes of a run but the first.
+        Every number that lm-eval reports, with its items, and some standard errors that it leaves out; then
+        the likelihood of right answers, where the task has it. None on all processes of a run but the first.
 
     Raises:
         UserError: the data can't be had.
@@ -39,10 +40,11 @@ def run_task(language_model: Any, tasks: Tasks, name: str, how: HarnessSettings)
     further = {} if how.seed is None else dict.fromkeys(_SEEDS, how.seed)
     if how.bootstrap is not None:
         further["bootstrap_iters"] = how.bootstrap
+    task = tasks.load(name)
     with working_in(tasks.eval_data), _model_only():
         found = simple_evaluate(
             model=language_model,
-            tasks=[tasks.load(name)],
+            tasks=[task],
             num_fewshot=how.num_fewshot,
             limit=how.limit,
             apply_chat_template=how.apply_chat_template,
@@ -50,12 +52,15 @@ def run_task(language_model: Any, tasks: Tasks, name: str, how: HarnessSettings)
             task_manager=tasks.manager,
             **further,
         )
+    right = likelihood(language_model, task) if tasks.has_likelihood(name) else None
     if found is None:
         return None
+    further_numbers = [] if right is None else [right]
     samples = sorted(found["samples"][name], key=lambda sample: sample["doc_id"])
     if name == SQUAD.task:
-        return squad_numbers(found["results"][name], samples)
-    return task_numbers(found["results"][name], samples, found["n-samples"][name]["effective"])
+        return [*squad_numbers(found["results"][name], samples), *further_numbers]
+    count = found["n-samples"][name]["effective"]
+    return [*task_numbers(found["results"][name], samples, count), *further_numbers]
 
 
 @contextmanager

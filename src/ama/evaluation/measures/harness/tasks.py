@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from ama.errors import UserError
 from ama.evaluation.measures.eval_data import REMEDY, working_in
+from ama.evaluation.measures.harness.likelihood import has_likelihood
 
 BACKEND = "lm_eval"
 # The paper's groups, and the metrics without which a task counts as not measured, the paper's first.
@@ -27,6 +28,8 @@ STOCK = {
     "drop": ("reading", ("f1", "em")),
     "wmt14-fr-en": ("translation", ("bleu", "chrf", "ter")),
 }
+# Those whose references are no single text.
+_WITHOUT_LIKELIHOOD = ("drop",)
 # Where lm-eval keeps them.
 FOLDERS = ("arc", "race", "super_glue/boolq", "piqa", "squadv2", "drop", "translation")
 
@@ -138,3 +141,11 @@ class Tasks:
             return STOCK[name]
         more_is_better = self.load(name).higher_is_better()
         return "other", tuple(sorted(more_is_better, key=lambda metric: not more_is_better[metric]))
+
+    def has_likelihood(self, name: str) -> bool:
+        """Tell whether a task's right answers have a likelihood: not where references are several texts.
+
+        Raises:
+            UserError: the data of a task that is not among ours can't be had.
+        """
+        return name not in _WITHOUT_LIKELIHOOD if name in STOCK else has_likelihood(self.load(name))
