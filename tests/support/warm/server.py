@@ -293,4 +293,7 @@ if __name__ == "__main__":
     gc.freeze()
     _request = _server.serve()
     take_over(_request)
+    if _request.arguments[0] != "-m":
+        # What a script of benchmarks/ starts by it starts at once too.
+        sys.executable = str(_server.folder / "bin" / "python")
     leave(status_of(_request.arguments, _request.folder))
