@@ -30,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _share(config: pytest.Config) -> None:
+    """Make the run's folder, and what all its processes find there."""
     folder = Path(tempfile.mkdtemp(prefix="ama_tests_"))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     share(folder)
@@ -54,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Undo what libraries set as the files of tests import them; the fork server would leave commands cold."""
+    """Undo what libraries set as they are imported: the fork server would leave commands cold."""
     _restore(session.config.stash[_VARIABLES])
 
 
