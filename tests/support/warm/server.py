@@ -62,7 +62,7 @@ EARLY = (
     *("ACCELERATE_", "OMPI_", "PMIX_", "PRTE_", "RANK", "LOCAL_", "WORLD_SIZE", "MASTER_", "GROUP_", "ROLE_"),
 )
 # Where the hub is offline, data sets are; DeepSpeed, which reads the second, is not imported here; the others
-# are what lm-eval, DeepSpeed, llm-blender and scikit-learn set as they are imported, in the tests' process too.
+# are what lm-eval, DeepSpeed, llm-blender and scikit-learn set when the process of the tests imports them.
 LATE = (
     "HF_DATASETS_OFFLINE",
     "TORCH_EXTENSIONS_DIR",
