@@ -21,7 +21,7 @@ SHORT = {"size": "small", "ratios": "0.5", "means": "0.3", "mask_steps": "5", "m
 KILLS = 5
 
 
-def _start(home: Path, *arguments: str) -> subprocess.Popen[bytes]:
+def _start(home: Path, *arguments: str, processes: int = 2) -> subprocess.Popen[bytes]:
     """Start the quickstart in a copy of the scripts whose installation is done."""
     if not (home / "scripts").exists():
         for name in ("scripts", "configs"):
@@ -32,7 +32,7 @@ def _start(home: Path, *arguments: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             ["bash", "scripts/quickstart.sh", *arguments],
             cwd=home,
-            env=warm.variables(**SHORT),
+            env=warm.variables(**SHORT, processes=str(processes)),
             stdout=out,
             stderr=err,
         )
@@ -43,7 +43,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     """A run that was left alone, over two worlds, and its seconds."""
     home = tmp_path_factory.mktemp("whole")
     begun = time.monotonic()
-    process = _start(home, "--seeds", "0,1")
+    process = _start(home, "--seeds", "0,1", processes=1)
     assert process.wait(timeout=900) == 0, (home / "err").read_text()[-3000:]
     return home, time.monotonic() - begun
 

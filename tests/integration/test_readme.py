@@ -32,6 +32,7 @@ ELSEWHERE = (
     "python -m ama.merge_recommended",
 )
 WORDS = "the model before and after RLHF"
+LAYERS = 21  # its schedules part models after layer 20
 
 PROMPT = f"###Human: {WORDS} ###Assistant:"
 PAIR = {"prompt": PROMPT, "chosen": " the model", "rejected": " before RLHF and"}
@@ -52,17 +53,17 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the repository's recipes, two models of 32 layers and a text."""
+    """A folder with the repository's recipes, two models of 21 layers and a text."""
     home = tmp_path_factory.mktemp("readme")
     for name in ("scripts", "configs", "benchmarks"):
         shutil.copytree(ROOT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
     for seed, name in enumerate(("sft", "rlhf")):
-        make_llama(home / "models" / name, seed, num_hidden_layers=32, max_position_embeddings=512)
+        make_llama(home / "models" / name, seed, num_hidden_layers=LAYERS, max_position_embeddings=512)
         make_tokenizer(home / "models" / name)
     save_judge(home / "models" / "reward")
     (home / "data").mkdir()
     shutil.copy(ROOT / "data" / "download.sh", home / "data")
-    whole_source(home / "sources" / "hh")
+    whole_source(home / "sources" / "hh", train=16, test=12)
     eval_source(home / "sources" / "eval")
     prompts = [{"instruction": WORDS, "output": WORDS}]
     write_lines(home / "sources" / "alpaca" / "alpaca_eval.jsonl", prompts)

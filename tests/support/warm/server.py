@@ -62,13 +62,15 @@ EARLY = (
     *("ACCELERATE_", "OMPI_", "PMIX_", "PRTE_", "RANK", "LOCAL_", "WORLD_SIZE", "MASTER_", "GROUP_", "ROLE_"),
 )
 # Where the hub is offline, data sets are; DeepSpeed, which reads the second, is not imported here; the others
-# are what lm-eval, opencompass and llm-blender set as they are imported, in the process of the tests too.
+# are what lm-eval, DeepSpeed, llm-blender and scikit-learn set when the process of the tests imports them.
 LATE = (
     "HF_DATASETS_OFFLINE",
     "TORCH_EXTENSIONS_DIR",
     "HF_XET_HIGH_PERFORMANCE",
     "PYTORCH_NVML_BASED_CUDA_CHECK",
+    "PYTORCH_CUDA_ALLOC_CONF",
     "KMP_DUPLICATE_LIB_OK",
+    "KMP_INIT_AT_FORK",
 )
 LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 
@@ -293,4 +295,7 @@ if __name__ == "__main__":
     gc.freeze()
     _request = _server.serve()
     take_over(_request)
+    if _request.arguments[0] != "-m":
+        # What a script of benchmarks/ starts by it starts at once too.
+        sys.executable = str(_server.folder / "bin" / "python")
     leave(status_of(_request.arguments, _request.folder))
