@@ -24,7 +24,7 @@ from transformers import (
     default_data_collator,
 )
 
-from ama.averaging.schedules.ratio_tensors import JSON_NAME, means_by_module, price_folder
+from ama.averaging.schedules.ratio_tensors import means_by_module, price_folder
 from ama.checkpoint.folder import read_checkpoint
 from ama.checkpoint.whole_file import write_whole
 from ama.errors import UserError
@@ -38,7 +38,13 @@ from ama.ratios.price_plot import plot_prices
 from ama.ratios.terms import make_objective
 from ama.ratios.trainer import RatioTrainer, ratio_arguments, rows_of
 from ama.settings.base import record_of
-from ama.settings.ratios import FREE_LEVELS, ObjectiveSettings, RatioSettings, RatioTrainingSettings
+from ama.settings.ratios import (
+    FREE_LEVELS,
+    JSON_NAME,
+    ObjectiveSettings,
+    RatioSettings,
+    RatioTrainingSettings,
+)
 from ama.training.progress import ProgressLines
 from ama.training.resume import NOTE_NAME, open_work
 

@@ -19,6 +19,8 @@ from ama.settings.training import TrainerSettings
 _LEVEL = re.compile(r"layerwise|linearwise|tensor|row|element|l?block([1-9][0-9]{0,5})")
 FREE_LEVELS = ("tensor", "row", "element")
 """Mask levels that only free ratios have."""
+JSON_NAME = "mask_alphas.json"
+"""The readable record of learned ratios, beside them."""
 _PIVOTS = re.compile(r"[0-9]{1,6}(#[0-9]{1,6})*")
 
 

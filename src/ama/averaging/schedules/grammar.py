@@ -1,15 +1,16 @@
 """The one grammar of schedules, [METHOD:]SCHEDULE[@RATIO]: a ratio, tag, YAML file or learned ratios."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 from ama.averaging.methods import check_ratio
-from ama.averaging.schedules.ratio_tensors import holds_ratio_tensors, read_ratio_tensors
 from ama.averaging.schedules.schedule import Schedule
 from ama.averaging.schedules.split_tag import is_number, parse_ratio, parse_split_tag, split_tag_in
 from ama.averaging.schedules.yaml_file import given, read_yaml
 from ama.errors import UserError
 from ama.settings.merging import Method, Scope
+from ama.settings.ratios import JSON_NAME, Approach
 
 _PRICE = "price="
 
@@ -106,14 +107,16 @@ def learned_schedule(
     Raises:
         UserError: missing, unsafe or malformed file, or a ratio above 1.
     """
+    # torch is loaded only where there are tensors to read: the planner checks schedules without it.
     path = path.expanduser()
-    if holds_ratio_tensors(path):
+    if _holds_free_ratios(path):
         if mean is not None:
             raise UserError(f"{path} holds free ratios: choose one by --price, or @price=, not by a mean")
+        from ama.averaging.schedules.ratio_tensors import read_ratio_tensors
+
         return read_ratio_tensors(path, price)
     if price is not None:
         raise UserError(f"{path} holds ratios of a fixed mean, which have no price: leave the price out")
-    # torch is loaded only where there is a file of tensors to read: the planner checks schedules without it.
     from ama.averaging.schedules.mask_alphas import read_mask
 
     return read_mask(path).schedule(mean, extrapolate=extrapolate)
@@ -123,6 +126,13 @@ def is_learned(text: str) -> bool:
     """Tell whether a word names learned ratios: a .bin file, or a folder."""
     path = _path(text)
     return bool(text) and (path.suffix == ".bin" or (path.is_dir() and not _is_yaml(text)))
+
+
+def _holds_free_ratios(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / JSON_NAME).read_bytes()).get("approach") == Approach.FREE)
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _price(text: str, place: str) -> float:

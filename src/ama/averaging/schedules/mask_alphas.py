@@ -16,10 +16,9 @@ from ama.checkpoint.names import layer_of
 from ama.checkpoint.whole_file import write_whole
 from ama.errors import UserError
 from ama.settings.merging import Scope
-from ama.settings.ratios import Approach
+from ama.settings.ratios import JSON_NAME, Approach
 
 BIN_NAME = "mask_alphas.bin"
-JSON_NAME = "mask_alphas.json"
 _RELEASED_EPSILON = 1e-6
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,7 @@ from ama.checkpoint.names import LAYER
 from ama.checkpoint.tensors import StoredTensor
 from ama.errors import UserError
 from ama.settings.merging import Scope
-from ama.settings.ratios import Approach
-
-JSON_NAME = "mask_alphas.json"
+from ama.settings.ratios import JSON_NAME
 
 
 @dataclass(frozen=True)
@@ -74,15 +71,6 @@ def fits(ratios: tuple[int, ...], shape: tuple[int, ...]) -> bool:
 def price_folder(folder: Path, price: float) -> Path:
     """Return the folder of a price's ratio tensors: `price-0.1`."""
     return folder / f"price-{price:g}"
-
-
-def holds_ratio_tensors(folder: Path) -> bool:
-    """Tell whether a folder holds free ratios."""
-    file = folder / JSON_NAME
-    try:
-        return bool(json.loads(file.read_bytes()).get("approach") == Approach.FREE)
-    except (OSError, ValueError, AttributeError):
-        return False
 
 
 def read_ratio_tensors(folder: Path, price: float | None = None) -> Schedule:
