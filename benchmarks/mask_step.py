@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,12 +19,14 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from ama.averaging.live import live_sites
 from ama.data import pack, read_texts
 from ama.models import load_tokenizer, quiet
+from ama.ratios.free_model import free_masked_model
+from ama.ratios.free_ratios import start_free_ratios
 from ama.ratios.learned_ratios import LearnedRatios
 from ama.ratios.masked_model import MaskedLinear, mask_model
 from ama.ratios.parameter_blocks import parameter_blocks
 from ama.ratios.terms import summed_loss
 from ama.settings.merging import Scope
-from ama.settings.ratios import Approach
+from ama.settings.ratios import Approach, RatioSettings
 
 MEAN = 0.2
 
@@ -67,7 +70,27 @@ def _frozen(before: PreTrainedModel, after: PreTrainedModel) -> tuple[PreTrained
     return after.requires_grad_(False), []
 
 
-CASES = {"frozen": _frozen, "plain autograd": _plain, "ours": _ours}
+def _free(
+    level: str, before: PreTrainedModel, after: PreTrainedModel
+) -> tuple[PreTrainedModel, list[Tensor]]:
+    free = start_free_ratios(after, RatioSettings(approach=Approach.FREE, mask_level=level))
+    return free_masked_model(before, after, free), list(free.raw.values())
+
+
+def _trained(before: PreTrainedModel, after: PreTrainedModel) -> tuple[PreTrainedModel, list[Tensor]]:
+    del before
+    return after, list(after.parameters())
+
+
+CASES = {
+    "frozen": _frozen,
+    "plain autograd": _plain,
+    "ours": _ours,
+    "rows": partial(_free, "row"),
+    "elements": partial(_free, "element"),
+    "all weights": _trained,
+}
+"""What takes the step; `ours` has three blocks, and in `all weights` the model itself is trained."""
 
 
 def _step(model: PreTrainedModel, ids: Tensor, *, from_embeddings: bool) -> None:
@@ -90,7 +113,7 @@ def main() -> None:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     ids = pack(read_texts([Path(text)]), load_tokenizer(Path(after)), int(length))[: int(rows)]
     base = _memory("VmRSS")
-    paths = [after] if case == "frozen" else [before, after]
+    paths = [after] if case in ("frozen", "all weights") else [before, after]
     stored, _, computed = dtype.partition(":")
     loaded = (AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, stored)) for path in paths)
     models = [model.to(getattr(torch, computed or stored)) for model in loaded]
@@ -104,8 +127,11 @@ def main() -> None:
             value.grad = None
         start = time.perf_counter()
         _step(model, ids, from_embeddings=not values)
+        if case == "all weights":
+            # Plain SGD, at a rate that leaves the model as it is.
+            torch.optim.SGD(values, lr=1e-12).step()
         seconds.append(time.perf_counter() - start)
-    gradients = [float(value.grad) for value in values if value.grad is not None]
+    gradients = [float(value.grad) for value in values if value.grad is not None and not value.dim()]
     peak = _memory("VmHWM") - base
     found = {"seconds": seconds, "weights": weights, "peak": peak, "gradients": gradients}
     sys.stdout.write(json.dumps(found) + "\n")

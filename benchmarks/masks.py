@@ -14,6 +14,7 @@ from rich.table import Table
 
 HERE = Path(__file__).resolve().parent
 CASES = ("frozen", "plain autograd", "ours")
+FREE = ("rows", "elements", "all weights")
 MARGIN = 1.1
 REFERENCE = "float32 arithmetic"
 console = Console(width=120)
@@ -36,17 +37,21 @@ def main() -> None:
     parser.add_argument("--after", type=Path, required=True, help="model folder")
     parser.add_argument("--text", type=Path, required=True, help=".txt, LMFlow .json or .jsonl to train on")
     parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"], help="of the weights")
+    parser.add_argument(
+        "--free", action="store_true", help="free ratios, and training all weights by SGD, too"
+    )
     parser.add_argument("--rows", type=int, default=2, help="blocks in a step")
     parser.add_argument("--length", type=int, default=512, help="tokens in a block")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=3, help="in a process; the first is not counted")
     arguments = parser.parse_args()
     console.print(f"{arguments.rows} x {arguments.length} tokens, {arguments.rounds} rounds; {machine()}")
+    cases = (*CASES, *FREE) if arguments.free else CASES
     gradients: dict[str, list[float]] = {}
     for dtype in arguments.dtypes:
-        found: dict[str, list[dict[str, Any]]] = {case: [] for case in CASES}
+        found: dict[str, list[dict[str, Any]]] = {case: [] for case in cases}
         for _ in range(arguments.rounds):
-            for case in CASES:
+            for case in cases:
                 found[case].append(measure(case, arguments, dtype, arguments.steps))
         _print_steps(dtype, found)
         # The same weights in float32 arithmetic: rounding them has changed what the gradient is.

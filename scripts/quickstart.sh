@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The whole experiment in one command, on a CPU and offline once installed. Builds the sandbox: a tiny world with a model
 # before RLHF, a reward model, and the model after RLHF, which has more reward and less skill. Averages the two plainly,
-# part by part, and by ratios that are learned with three objectives; measures every average; merges the recommended one.
+# part by part, by the paper's learned ratios with three objectives, and by free ratios of rows and of elements that are
+# learned by both models; measures every average; merges the recommended one.
 # Run again, it goes on where it stopped. Several worlds are pooled:
 #
 #   bash scripts/quickstart.sh --seeds 0,1,2
@@ -20,6 +21,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 : "${means:=0.1 0.2 0.3}"
 # Steps that the ratios are learned in.
 : "${mask_steps:=60}"
+# What the model before RLHF counts for as free ratios are learned, and the steps at each of these prices.
+: "${prices:=0.03 0.1 0.3 1}"
+: "${price_steps:=40}"
 # Recommend the average of most skill that loses no more than this share of the reward gained.
 : "${most_loss:=0.05}"
 # Processes that share the averages.
@@ -71,6 +75,34 @@ learn() {
       "@${repo_root}/configs/masks/small_model.args" --max_steps "$mask_steps" "$@"
 }
 
+# learn_free LEVEL...: free ratios of each level at all prices, the levels side by side.
+learn_free() {
+  local level masks job status=0 jobs=()
+  local -a words
+  read -ra words <<<"$prices"
+  for level in "$@"; do
+    masks="${home}/masks${kind}/${level}"
+    [[ -e "${masks}/mask_alphas.json" ]] && continue
+    python -m ama.optimize_masks --before "${world}/before" --after "${world}/after${kind}" \
+      --data "${world}/collected${kind}" --out "$masks" --block_size 128 --micro_batch 16 --teacher_top_k 64 \
+      "@${repo_root}/configs/masks/two_sided.args" --mask_level "$level" --price "${words[@]}" \
+      --max_steps "$price_steps" &
+    jobs+=("$!")
+  done
+  for job in "${jobs[@]}"; do
+    wait "$job" || status="$?"
+  done
+  return "$status"
+}
+
+# at_prices LEVEL: its free ratios at each price.
+at_prices() {
+  local price
+  for price in $prices; do
+    printf '%s\n' "${home}/masks${kind}/$1@price=${price}"
+  done
+}
+
 # at_means OBJECTIVE: its learned ratios at each mean.
 at_means() {
   local mean
@@ -81,16 +113,20 @@ at_means() {
 
 sweep() {
   local sampling="--max_new_tokens 30 --sample_batch 512" held_out="${world}/data/held_out_prompts.json"
-  local name curves input last text response retain
+  local name curves input last text response retain row element
   for name in text response retain; do
     mapfile -t "$name" < <(at_means "$name")
+  done
+  for name in row element; do
+    mapfile -t "$name" < <(at_prices "$name")
   done
   mapfile -t input < <(pattern 2.2 0.4 0.4)
   mapfile -t last < <(pattern 0.4 0.4 2.2)
   # shellcheck disable=SC2154 # mapfile sets them
   curves=(--curve 'part-wise, input' "${input[@]}" --curve 'part-wise, output' "${last[@]}"
     --curve 'AMA, text' "${text[@]}" --curve 'AMA, response' "${response[@]}"
-    --curve 'AMA, response + retain' "${retain[@]}")
+    --curve 'AMA, response + retain' "${retain[@]}"
+    --curve 'two-sided, row' "${row[@]}" --curve 'two-sided, element' "${element[@]}")
   model_path0="${world}/before" model_path1="${world}/after${kind}" output_dir="${home}/front${kind}" ratios="$ratios" \
     reward_model_path="${world}/reward_model" dataset_path="$held_out" max_new_tokens=30 sample_batch=512 \
     tasks='arc_easy squadv2 wmt14-fr-en' eval_data="${world}/tasks" batch_size=256 num_gpus="$processes" \
@@ -110,6 +146,7 @@ for seed in ${seeds//,/ }; do
   stage 'Ratios learned on all text' learn text --loss_on text
   stage 'Ratios learned on replies' learn response --loss_on response
   stage 'Ratios learned on replies, with a term that retains before' learn retain --loss_on response --retain_weight 1
+  stage 'Free ratios of rows and elements, learned by both models' learn_free row element
   stage 'Sweep over the averages' sweep
   # Of one world, a parent itself may be the best choice.
   stage 'Merge of the recommended average' python -m ama.merge_recommended "$front" \

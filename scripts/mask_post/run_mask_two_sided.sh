@@ -25,7 +25,7 @@ source "${repo_root}/scripts/lib/launch.sh"
 : "${mask_level:=element}"
 # Of the model before RLHF, from small to large, each a point of the front: a small price keeps the reward, a large one
 # gives skills back.
-: "${price:=0.03 0.1 0.3}"
+: "${price:=0.03 0.1 0.3 1}"
 # soft: whole next-token distributions; sampled: the texts' own tokens, which give about half.
 : "${targets:=soft}"
 # Of soft targets, so many likeliest tokens and the rest as one, made once; 0 for all, made at each step.

@@ -12,7 +12,7 @@ setup() {
   stub "${stubs}/deepspeed" <<<'record deepspeed "$@"'
   recipe="${repository}/scripts/mask_post/run_mask_two_sided.sh"
   options=(--before path/to/model_before_rlhf --after path/to/model_after_rlhf --data data/collected_samples
-    --out output/masks_two_sided_element --approach free_sigmoid --mask_level element --price 0.03 0.1 0.3
+    --out output/masks_two_sided_element --approach free_sigmoid --mask_level element --price 0.03 0.1 0.3 1
     --targets soft --teacher_top_k 0 --loss_on response --scope all --start_ratio 0.3 --lr 0.1 --beta2 0.98
     --warmup 0 --max_steps 80 --micro_batch 16 --retain_samples 512)
 }
