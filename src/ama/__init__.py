@@ -1,6 +1,7 @@
 """Adaptive model averaging: a model's weights averaged with those before RLHF, against the alignment tax.
 
-The Python API is three functions, which the commands themselves call: `average`, `learn_ratios` and `sweep`.
+The Python API is four functions, which the commands themselves call: `average`, `learn_ratios`,
+`learn_free_ratios` and `sweep`.
 Each is imported when it is first asked for, so that `import ama` stays light.
 """
 
@@ -10,12 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ama.averaging.average import average
     from ama.ratios.learn import learn_ratios
+    from ama.ratios.two_sided import learn_free_ratios
     from ama.report.sweep import sweep
 
 __version__ = "0.1.0"
-__all__ = ["average", "learn_ratios", "sweep"]
+__all__ = ["average", "learn_free_ratios", "learn_ratios", "sweep"]
 
-_HOMES = {"average": "ama.averaging.average", "learn_ratios": "ama.ratios.learn", "sweep": "ama.report.sweep"}
+_HOMES = {
+    "average": "ama.averaging.average",
+    "learn_free_ratios": "ama.ratios.two_sided",
+    "learn_ratios": "ama.ratios.learn",
+    "sweep": "ama.report.sweep",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -59,7 +59,7 @@ def _gradient(model: PreTrainedModel, ratios: LearnedRatios) -> Tensor:
 
 
 @pytest.mark.parametrize("penalised", [False, True])
-@pytest.mark.parametrize("approach", Approach)
+@pytest.mark.parametrize("approach", [Approach.NORMALIZED, Approach.SHIFTED])
 @pytest.mark.parametrize("scope", Scope)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gradients_are_those_of_finite_differences(
@@ -82,6 +82,7 @@ def test_gradients_are_those_of_finite_differences(
         model=model,
         args=TrainingArguments(str(tmp_path), use_cpu=True, report_to="none"),
         objective=Objective(*terms),
+        ratios=ratios,
     )
 
     def objective() -> Tensor:

@@ -17,7 +17,15 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 # Of a small world, an average is recommended only if it may lose much of the reward gained.
-SHORT = {"size": "small", "ratios": "0.5", "means": "0.3", "mask_steps": "5", "most_loss": "0.6"}
+SHORT = {
+    "size": "small",
+    "ratios": "0.5",
+    "means": "0.3",
+    "mask_steps": "5",
+    "most_loss": "0.6",
+    "prices": "0.3",
+    "price_steps": "4",
+}
 KILLS = 5
 
 
