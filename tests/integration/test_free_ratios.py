@@ -163,6 +163,7 @@ def test_only_raw_scalars_are_trained_and_activation_checkpointing_gives_the_sam
         assert torch.equal(raw.grad, plain[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("level", "scope"), [*((level, "all") for level in LEVELS), ("row", "linear")])
 def test_the_masked_model_is_the_merged_checkpoint(
     scene: Path, level: str, scope: str, tmp_path: Path
@@ -227,6 +228,7 @@ def _save_ratios(folder: Path, ratios: dict[str, Tensor], price: str = "0.1") ->
     (folder / "mask_alphas.json").write_text(json.dumps(record))
 
 
+@pytest.mark.slow
 def test_prices_are_walked_from_small_to_large(llama: Path) -> None:
     out = _learn(llama, "walk", "--mask_level", "row", "--price", "0", "0.3", "30", "--max_steps", "20")
     record = json.loads((out / "mask_alphas.json").read_text())
@@ -273,6 +275,7 @@ def _killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_a_walk_that_was_cut_short_goes_on_to_the_same_bytes(
     llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

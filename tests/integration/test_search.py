@@ -26,7 +26,7 @@ from ama.data.labelled_blocks import label_blocks
 from ama.data.samples import read_samples
 from ama.errors import UserError
 from ama.models import load_model, load_reward_model, load_tokenizer
-from ama.ratios.terms import draw_prompts
+from ama.ratios.reward_term import draw_prompts
 from ama.sampling.generation import sample_replies
 from ama.sampling.journal import Journal
 from ama.sampling.reward import score_texts

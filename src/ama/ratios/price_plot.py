@@ -9,6 +9,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from ama.averaging.schedules.ratio_tensors import price_text
+
 
 def plot_prices(
     path: Sequence[Sequence[float]],
@@ -26,7 +28,7 @@ def plot_prices(
         entries: by price, `by_module` as of `means_by_module`.
         file: .png to write.
     """
-    tables = [entries[f"{price:g}"]["by_module"] for price in prices]
+    tables = [entries[price_text(price)]["by_module"] for price in prices]
     columns = list(dict.fromkeys(column for row in tables[0].values() for column in row))
     figure = Figure(figsize=(5 + 0.3 * len(columns) * len(tables), 4 + 0.12 * len(tables[0])))
     axes = figure.subplots(1, 1 + len(tables), width_ratios=[1.2, *[0.08 * len(columns) + 0.5] * len(tables)])

@@ -10,10 +10,8 @@ averaged model in a search. A new one is a class and a line of `make_objective` 
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +21,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ama.data.labelled_blocks import IGNORED
 from ama.data.samples import Sample
 from ama.errors import UserError
-from ama.models import load_reward_model, load_tokenizer
 from ama.processes import rank_and_size, sum_over_processes
 from ama.ratios.divergence import AFTER, BEFORE, Divergence, top_targets
 from ama.ratios.learned_ratios import LearnedRatios
@@ -31,8 +28,7 @@ from ama.ratios.objective import Objective, Step, Term
 from ama.ratios.parameter_blocks import ParameterBlocks
 from ama.ratios.penalty import penalty, penalty_weights
 from ama.ratios.retain import retain_blocks
-from ama.sampling.generation import sample_replies
-from ama.sampling.reward import score_texts
+from ama.ratios.reward_term import Reward, draw_prompts
 from ama.settings.ratios import ObjectiveSettings, Penalty
 from ama.settings.sampling import SamplingSettings
 
@@ -132,48 +128,6 @@ class Smoothness(Term):
         return self._weight * float(ratios.diff().square().sum())
 
 
-class Reward(Term):
-    """Minus the mean reward of sampled replies, which the likelihood stands in for; it has no gradient.
-
-    Every model answers the same prompts with the same random numbers, so that a search sees the models differ
-    and not the draws.
-    """
-
-    def __init__(
-        self,
-        judge: Path,
-        tokenizer: PreTrainedTokenizerBase,
-        prompts: Sequence[str],
-        sampling: SamplingSettings,
-        device: torch.device,
-    ) -> None:
-        """Load the reward model.
-
-        Args:
-            judge: folder of the reward model.
-            tokenizer: the averaged models'.
-            prompts: such as end with `###Assistant:`.
-            sampling: how replies are drawn.
-            device: where the reward model goes.
-
-        Raises:
-            UserError: no reward model there; `of_model` raises one for a prompt too long for a model.
-        """
-        super().__init__()
-        self._judge, self._judge_tokenizer = load_reward_model(judge), load_tokenizer(judge)
-        nn.Module.to(self._judge, device)
-        self._tokenizer, self._prompts, self._sampling = tokenizer, prompts, sampling
-
-    def of_model(self, model: PreTrainedModel, ratios: Tensor) -> float:
-        """Return minus the mean reward of the model's replies."""
-        del ratios
-        replies = sample_replies(model, self._tokenizer, self._prompts, self._sampling)
-        asked = [prompt for prompt in self._prompts for _ in range(self._sampling.samples)]
-        texts = [prompt + reply for prompt, reply in zip(asked, replies, strict=True)]
-        scores = score_texts(self._judge, self._judge_tokenizer, texts, self._sampling.sample_batch)
-        return -sum(scores) / len(scores)
-
-
 @dataclass(frozen=True)
 class Sources:
     """What the terms are made of.
@@ -258,18 +212,6 @@ def _fixed_mean(step: Step) -> Tensor:
         raise UserError("--reg_alpha and --smooth_weight are for ratios of a fixed mean: leave them 0")
     ratios: Tensor = step.ratios()
     return ratios
-
-
-def draw_prompts(samples: Sequence[Sample], count: int, seed: int) -> list[str]:
-    """Draw up to `count` of the samples' prompts, each once, in an order that the seed decides.
-
-    Raises:
-        UserError: no sample has a prompt.
-    """
-    prompts = sorted({sample.prompt for sample in samples if sample.prompt})
-    if not prompts:
-        raise UserError("the samples have no prompts to reply to: mark replies with '###Assistant:'")
-    return random.Random(seed).sample(prompts, min(count, len(prompts)))
 
 
 def summed_loss(logits: Tensor, labels: Tensor) -> Tensor:

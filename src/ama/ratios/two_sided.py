@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,9 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import xxhash
-from huggingface_hub import save_torch_state_dict
-from torch import Tensor
 from transformers import (
     PrinterCallback,
     TrainerCallback,
@@ -24,9 +19,7 @@ from transformers import (
     default_data_collator,
 )
 
-from ama.averaging.schedules.ratio_tensors import means_by_module, price_folder
 from ama.checkpoint.folder import read_checkpoint
-from ama.checkpoint.whole_file import write_whole
 from ama.errors import UserError
 from ama.models import quiet
 from ama.processes import is_first
@@ -34,7 +27,7 @@ from ama.ratios.convergence import RATE_FACTOR, largest_move, ratio_path
 from ama.ratios.free_model import free_masked_model
 from ama.ratios.free_ratios import FreeRatios, start_free_ratios
 from ama.ratios.inputs import Inputs, run_facts
-from ama.ratios.price_plot import plot_prices
+from ama.ratios.price_files import mean_ratios, publish, write_price
 from ama.ratios.terms import make_objective
 from ama.ratios.trainer import RatioTrainer, ratio_arguments, rows_of
 from ama.settings.base import record_of
@@ -47,10 +40,6 @@ from ama.settings.ratios import (
 )
 from ama.training.progress import ProgressLines
 from ama.training.resume import NOTE_NAME, open_work
-
-_ENTRY = "means.json"
-_UNFINISHED = "unfinished"
-_SHARD_SIZE = "5GB"
 
 
 @dataclass(frozen=True)
@@ -130,7 +119,7 @@ def learn_free_ratios(
     _check_names(free, before)
     goal = make_objective(objective, inputs.sources(None, ratios.start_ratio, training, arguments.device))
     start = free.summary()
-    segments = _Segments(free, objective.price, steps, out / _UNFINISHED)
+    segments = _Segments(free, objective.price, steps, out)
     trainer = RatioTrainer(
         objective=goal,
         ratios=free,
@@ -150,11 +139,11 @@ def learn_free_ratios(
     with arguments.main_process_first():
         if is_first():
             sys.stderr.writelines(f"{line}\n" for line in verdict)
-            _publish(out, ratios, objective.price, free, facts)
+            publish(out, ratios, objective.price, free, facts)
             for folder in out.glob("checkpoint-*"):
                 shutil.rmtree(folder)
             (out / NOTE_NAME).unlink()
-        means = _mean_ratios(out, objective.price)
+        means = mean_ratios(out, objective.price)
     return FreeResult(out, means, path, verdict, done.metrics)
 
 
@@ -220,8 +209,8 @@ def _steps(rows: int, arguments: TrainingArguments) -> int:
 class _Segments(TrainerCallback):
     """At the last step of each price, write its ratios, before a checkpoint of that step could be made."""
 
-    def __init__(self, free: FreeRatios, prices: Sequence[float], steps: int, folder: Path) -> None:
-        self._free, self._prices, self._steps, self._folder = free, prices, steps, folder
+    def __init__(self, free: FreeRatios, prices: Sequence[float], steps: int, out: Path) -> None:
+        self._free, self._prices, self._steps, self._out = free, prices, steps, out
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -232,64 +221,5 @@ class _Segments(TrainerCallback):
         values = {name: self._free.stored(name) for name in self._free.group_of}
         means = self._free.means()
         if is_first():
-            _write_price(price_folder(self._folder, price), values, means, self._free.sizes)
-            sys.stderr.write(f"price {price:g}: mean ratio {_mean(means, self._free.sizes):.4f}\n")
-
-
-def _write_price(
-    folder: Path, values: Mapping[str, Tensor], means: Mapping[str, float], sizes: Mapping[str, int]
-) -> None:
-    """Write the ratios of a price; the folder appears when it is whole."""
-    part = folder.with_name(f".{folder.name}.part")
-    for old in (part, folder):
-        shutil.rmtree(old, ignore_errors=True)
-    part.mkdir(parents=True)
-    save_torch_state_dict(dict(values), part, max_shard_size=_SHARD_SIZE, safe_serialization=True)
-    digest = xxhash.xxh3_128()
-    for name in sorted(values):
-        digest.update(name.encode())
-        digest.update(values[name].contiguous().view(-1).numpy().data)
-    entry = {"mean": _mean(means, sizes), "xxh3_128": digest.hexdigest(), "means": dict(means)}
-    entry["by_module"] = means_by_module(means, sizes)
-    (part / _ENTRY).write_text(json.dumps(entry), encoding="utf-8")
-    os.replace(part, folder)
-
-
-def _mean(means: Mapping[str, float], sizes: Mapping[str, int]) -> float:
-    return math.fsum(means[name] * size for name, size in sizes.items()) / sum(sizes.values())
-
-
-def _publish(
-    out: Path, ratios: RatioSettings, prices: Sequence[float], free: FreeRatios, facts: Mapping[str, Any]
-) -> None:
-    """Put the prices' folders in their places, then the picture, then mask_alphas.json.
-
-    That file makes them a result. An earlier one loses its own after all else, so that a run after a kill
-    finds out how far this one came.
-    """
-    record, unfinished = out / JSON_NAME, out / _UNFINISHED
-    if record.exists():
-        for old in out.glob("price-*"):
-            shutil.rmtree(old)
-        record.unlink()
-    for price in prices:
-        if price_folder(unfinished, price).exists():
-            os.replace(price_folder(unfinished, price), price_folder(out, price))
-    shutil.rmtree(unfinished, ignore_errors=True)
-    entries = {f"{price:g}": json.loads((price_folder(out, price) / _ENTRY).read_bytes()) for price in prices}
-    plot_prices(facts["path"], free.labels, prices, entries, out / "mask_alphas.png")
-    readable = {
-        "approach": str(ratios.approach),
-        "mask_level": ratios.mask_level,
-        "scope": str(ratios.scope),
-        "stored_as": "float16",
-        "prices": entries,
-        **{key: value for key, value in facts.items() if key not in ("approach", "mask_level", "scope")},
-    }
-    write_whole(record, [json.dumps(readable, indent=1) + "\n"])
-
-
-def _mean_ratios(out: Path, prices: Sequence[float]) -> dict[float, float]:
-    return {
-        price: float(json.loads((price_folder(out, price) / _ENTRY).read_bytes())["mean"]) for price in prices
-    }
+            mean = write_price(self._out, price, values, means, self._free.sizes)
+            sys.stderr.write(f"price {price:g}: mean ratio {mean:.4f}\n")

@@ -70,7 +70,12 @@ def fits(ratios: tuple[int, ...], shape: tuple[int, ...]) -> bool:
 
 def price_folder(folder: Path, price: float) -> Path:
     """Return the folder of a price's ratio tensors: `price-0.1`."""
-    return folder / f"price-{price:g}"
+    return folder / f"price-{price_text(price)}"
+
+
+def price_text(price: float) -> str:
+    """Write a price as folders and records name it: `0.1`."""
+    return f"{price:.12g}"
 
 
 def read_ratio_tensors(folder: Path, price: float | None = None) -> Schedule:
@@ -86,15 +91,15 @@ def read_ratio_tensors(folder: Path, price: float | None = None) -> Schedule:
     held = read_json(folder / JSON_NAME)
     try:
         prices = {float(key): entry for key, entry in held["prices"].items()}
-        known = ", ".join(f"{one:g}" for one in prices)
+        known = ", ".join(map(price_text, prices))
         if price is None and len(prices) > 1:
             raise UserError(
-                f"{folder} holds ratios of prices {known}: choose one, as {folder}@price={min(prices):g} or "
-                "--price"
+                f"{folder} holds ratios of prices {known}: choose one, by --price, or as a schedule "
+                f"{folder}@price={price_text(min(prices))}"
             )
         price = next(iter(prices)) if price is None else price
         if price not in prices:
-            raise UserError(f"{folder} holds no ratios of price {price:g}: give one of {known}")
+            raise UserError(f"{folder} holds no ratios of price {price_text(price)}: give one of {known}")
         entry = prices[price]
         found = read_weights(price_folder(folder, price), "model.safetensors", "model.bin")
         means = {str(name): float(mean) for name, mean in entry["means"].items()}
