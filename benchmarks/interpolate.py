@@ -3,7 +3,8 @@
 import argparse
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -45,7 +46,18 @@ def recipe_for(before: Path, after: Path, path: Path, dtype: str) -> Path:
     return path
 
 
-def speed(work: Path, rounds: int, mergekit: Path | None, sizes: list[str]) -> None:
+def free(work: Path, level: str, before: Path, after: Path, out: Path) -> Command:
+    """Return the command of a merge by random free ratios, which are written unless they are there."""
+    folder = work / f"{before.parent.name}-{level}"
+    if not folder.is_dir():
+        run([sys.executable, HERE / "free_folder.py", before, folder, level])
+    models: Command = ["--before", before, "--after", after, "--out", out]
+    return [sys.executable, "-m", "ama.merge_masks", *models, "--masks", folder]
+
+
+def speed(
+    work: Path, rounds: int, mergekit: Path | None, sizes: list[str], levels: Sequence[str] = ()
+) -> None:
     """Print time and memory of a merge in TinyLlama's layout, but for `sizes`: floor, ours, mergekit."""
     before, after = make_pair(work / "-".join(["pair", *sizes]), "bfloat16", 3, *sizes)
     outs = {name: work / f"out-{name}" for name in ("floor", "synced", "engine", "ours", "theirs")}
@@ -56,6 +68,9 @@ def speed(work: Path, rounds: int, mergekit: Path | None, sizes: list[str]) -> N
         "engine alone": lambda: _inner(run(engine)),
         "python -m ama.interpolate": lambda: run(ours(before, after, outs["ours"])),
     }
+    for level in levels:
+        command = free(work, level, before, after, outs["ours"])
+        cases[f"python -m ama.merge_masks, a ratio for each {level}"] = partial(run, command)
     if mergekit:
         recipe = recipe_for(before, after, work / "recipe.yaml", "bfloat16")
         cases["mergekit-yaml"] = lambda: run(theirs(mergekit, recipe, outs["theirs"]))
@@ -66,7 +81,7 @@ def speed(work: Path, rounds: int, mergekit: Path | None, sizes: list[str]) -> N
     for number in range(rounds + 1):
         for name, case in cases.items():
             settle(*outs.values())
-            warm(before, after)
+            warm(before, after, *(work / f"{before.parent.name}-{level}" / "price-0.1" for level in levels))
             result = case()
             # The first round fills caches, the page cache and Python's.
             if number:
@@ -130,13 +145,16 @@ def main() -> None:
         "--large", action="store_true", help="measure memory with 4.0B parameters too (24 GB)"
     )
     parser.add_argument(
+        "--free", nargs="*", default=[], metavar="LEVEL", help="also by free ratios: row element"
+    )
+    parser.add_argument(
         "--sizes", nargs="*", default=[], help="what differs from TinyLlama: hidden_size=512 ..."
     )
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     if arguments.mergekit:
         agreement(arguments.work, arguments.mergekit)
-    speed(arguments.work, arguments.rounds, arguments.mergekit, arguments.sizes)
+    speed(arguments.work, arguments.rounds, arguments.mergekit, arguments.sizes, arguments.free)
     if arguments.large:
         large(arguments.work)
 
