@@ -14,7 +14,7 @@ PRICE = 0.1
 
 
 def main() -> None:
-    """Read the command line and write ratios in float16, a file for each tensor so that memory stays small."""
+    """Read the command line and write ratios in float16, a file for each tensor."""
     source, target, level = sys.argv[1:]
     checkpoint, folder = Path(source), Path(target)
     tensors = read_checkpoint(checkpoint, str(checkpoint)).tensors
