@@ -32,7 +32,7 @@ ELSEWHERE = (
     "python -m ama.merge_recommended",
 )
 WORDS = "the model before and after RLHF"
-LAYERS = 21  # its schedules part models after layer 20
+LAYERS = 22  # the last block of its schedules begins after layer 20
 
 PROMPT = f"###Human: {WORDS} ###Assistant:"
 PAIR = {"prompt": PROMPT, "chosen": " the model", "rejected": " before RLHF and"}
@@ -53,7 +53,7 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the repository's recipes, two models of 21 layers and a text."""
+    """A folder with the repository's recipes, two models of 22 layers and a text."""
     home = tmp_path_factory.mktemp("readme")
     for name in ("scripts", "configs", "benchmarks"):
         shutil.copytree(ROOT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
