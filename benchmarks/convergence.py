@@ -103,7 +103,7 @@ def compare(folder: Path, seed: int, settings: PairSettings, losses: list[LossOn
 
             equal = value((MEAN,) * BLOCKS)
             best, point = min((value(point), point) for point in grid())
-            for approach in Approach:
+            for approach in (Approach.NORMALIZED, Approach.SHIFTED):
                 ratios = learn(folder, objective, settings_for(approach, loss_on, retain, seed))
                 gain = (equal - value(tuple(ratios))) / (equal - best)
                 found = " ".join(f"{ratio:.3f}" for ratio in ratios)

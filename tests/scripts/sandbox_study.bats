@@ -37,7 +37,7 @@ EOF
   [[ "$output" == *"world 5 failed: see out/logs/seed_5.log"* ]]
   [[ "$output" == *"run the same command again"* ]]
   [ "$(grep -c '^quickstart' "$calls")" -eq 3 ]
-  ! grep show_front "$calls"
+  run ! grep show_front "$calls"
 }
 
 @test "wrong settings" {
