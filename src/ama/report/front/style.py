@@ -18,8 +18,8 @@ PAPER: dict[Any, Any] = {
     "lines.linewidth": 0.9,
 }
 """Of matplotlib, for pictures at the width of a paper's column."""
-# Okabe and Ito's, which people with any colour vision tell apart, without yellow, which is too light on white;
-# then a dark brown and a dark purple, so that eight curves differ in colour, too.
+# Okabe and Ito's, which people with any colour vision tell apart, without yellow, too light on white; then a
+# dark brown and a dark purple, so that eight curves differ in colour, too.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b3d00", "#4b2a85")
 # Of matplotlib, and of plotly.
 _MARKERS = (
