@@ -42,3 +42,12 @@ make_launching_repository() {
 record torchrun "$CUDA_VISIBLE_DEVICES" "$@"
 EOF
 }
+
+# make_repository with the configurations, and stubs that record how the launchers of trainings are called.
+make_training_repository() {
+  make_repository
+  cp -r "${BATS_TEST_DIRNAME}/../../configs" "$repository"
+  stub "${stubs}/python" <<<'[[ "$*" == *"import ama"* ]] || record python "$@"'
+  stub "${stubs}/torchrun" <<<'record torchrun "$@"'
+  stub "${stubs}/deepspeed" <<<'record deepspeed "$@"'
+}

@@ -5,11 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup() {
   source "${BATS_TEST_DIRNAME}/helpers.bash"
-  make_repository
-  cp -r "${BATS_TEST_DIRNAME}/../../configs" "$repository"
-  stub "${stubs}/python" <<<'[[ "$*" == *"import ama"* ]] || record python "$@"'
-  stub "${stubs}/torchrun" <<<'record torchrun "$@"'
-  stub "${stubs}/deepspeed" <<<'record deepspeed "$@"'
+  make_training_repository
   recipes="${repository}/scripts/rlhf"
 }
 

@@ -5,11 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup() {
   source "${BATS_TEST_DIRNAME}/helpers.bash"
-  make_repository
-  cp -r "${BATS_TEST_DIRNAME}/../../configs" "$repository"
-  stub "${stubs}/python" <<<'[[ "$*" == *"import ama"* ]] || record python "$@"'
-  stub "${stubs}/torchrun" <<<'record torchrun "$@"'
-  stub "${stubs}/deepspeed" <<<'record deepspeed "$@"'
+  make_training_repository
   recipe="${repository}/scripts/mask_post/run_mask_finetune_raft.sh"
   options=(--before path/to/model_before_rlhf --after path/to/model_after_rlhf --data data/collected_samples
     --out output/masks_block3_0.2 --approach mask_norm_sigmoid_linear --mask_level block3 --mean_ratio 0.2

@@ -89,9 +89,7 @@ class RatioTrainer(Trainer):
             share = {"labels": num_items_in_batch, "processes": int(self.accelerator.num_processes)}
             share["micro_batches"] = self.args.gradient_accumulation_steps
         if self.prices:
-            share["price"] = self.prices[
-                min(self.state.global_step // self.steps_per_price, len(self.prices) - 1)
-            ]
+            share["price"] = self.prices[self.state.global_step // self.steps_per_price]
         loss, outputs = self.objective.in_step(model, self.ratios, inputs, **share)
         return (loss, outputs) if return_outputs else loss
 

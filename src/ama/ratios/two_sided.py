@@ -108,9 +108,6 @@ def learn_free_ratios(
     # Joins the other processes, among which the models may be divided.
     arguments = ratio_arguments(out, training)
     inputs = Inputs.read(before, after, data, objective, training)
-    rows = max(len(inputs.data["input_ids"]), objective.retain_samples if any(objective.price) else 0)
-    steps = training.max_steps or _steps(rows, arguments)
-    arguments.max_steps = steps * len(objective.price)
     places = {"before": str(before), "after": str(after), "data": str(data), "out": str(out)}
     settings = {**places, **record_of([ratios, objective, training])}
     with arguments.main_process_first():
@@ -118,6 +115,9 @@ def learn_free_ratios(
     free = start_free_ratios(inputs.models[1], ratios)
     _check_names(free, before)
     goal = make_objective(objective, inputs.sources(None, ratios.start_ratio, training, arguments.device))
+    rows = rows_of(goal)
+    steps = training.max_steps or _steps(len(rows), arguments)
+    arguments.max_steps = steps * len(objective.price)
     start = free.summary()
     segments = _Segments(free, objective.price, steps, out)
     trainer = RatioTrainer(
@@ -126,7 +126,7 @@ def learn_free_ratios(
         prices=objective.price,
         model=free_masked_model(*inputs.models, free),
         args=arguments,
-        train_dataset=rows_of(goal),
+        train_dataset=rows,
         data_collator=default_data_collator,
         callbacks=[ProgressLines(), segments],
     )
